@@ -1,0 +1,1 @@
+"""From the log to evidence, and from evidence to money."""

@@ -1,0 +1,1 @@
+"""What a trial is, who is in it and what happened to them."""

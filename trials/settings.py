@@ -1,0 +1,123 @@
+"""Settings: read once from the environment, checked, and passed on.
+
+Every setting is an environment variable ``SIGNPOST_…``; a secret can also be given as a file
+(``SIGNPOST_SECRET_KEY_FILE``). Keys that nobody set are made once in ``SIGNPOST_HOME`` with mode
+0600, outside the database, so that a copy of the database alone identifies nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from trials.errors import SignpostError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that differs from one installation to the next."""
+
+    home: Path
+    database_url: str
+    organisation: str = "Your council"
+    secret_key: str = field(repr=False)
+    identifier_key: bytes = field(repr=False)
+    base_url: str = "http://127.0.0.1:8000"
+    demonstration: bool = False
+    log_json: bool = False
+    trusted_proxies: int = 0
+    postgres_lock_timeout_ms: int = 10_000
+
+
+def load(
+    environ: Mapping[str, str] | None = None, *, database_url: str | None = None
+) -> Settings:
+    """The settings that ``environ`` (default: the process's) asks for.
+
+    Raises:
+        SignpostError: a value cannot be used; the sentence names the variable.
+    """
+    env = os.environ if environ is None else environ
+    home = Path(env.get("SIGNPOST_HOME") or platformdirs.user_data_dir("signpost", "signpost"))
+    url = database_url or env.get("SIGNPOST_DATABASE_URL") or f"sqlite:///{home / 'signpost.db'}"
+    return Settings(
+        home=home,
+        database_url=url,
+        organisation=env.get("SIGNPOST_ORGANISATION", "Your council"),
+        secret_key=_secret(env, "SIGNPOST_SECRET_KEY", home / "secret.key"),
+        identifier_key=_identifier_key(env, home),
+        base_url=env.get("SIGNPOST_BASE_URL", "http://127.0.0.1:8000"),
+        demonstration=_flag(env, "SIGNPOST_DEMONSTRATION"),
+        log_json=_flag(env, "SIGNPOST_LOG_JSON"),
+        trusted_proxies=_whole(env, "SIGNPOST_TRUSTED_PROXIES", 0),
+        postgres_lock_timeout_ms=_whole(env, "SIGNPOST_POSTGRES_LOCK_TIMEOUT_MS", 10_000),
+    )
+
+
+def _identifier_key(env: Mapping[str, str], home: Path) -> bytes:
+    text = _secret(env, "SIGNPOST_IDENTIFIER_KEY", home / "identifier.key")
+    if len(text) < 32:
+        raise SignpostError(
+            "SIGNPOST_IDENTIFIER_KEY is shorter than 32 characters",
+            "use a random key of at least 32 characters, for instance 64 hexadecimal digits",
+        )
+    return text.encode()
+
+
+def _secret(env: Mapping[str, str], name: str, path: Path) -> str:
+    if value := env.get(name):
+        return value
+    if file := env.get(f"{name}_FILE"):
+        return _read(Path(file), f"{name}_FILE")
+    if path.exists():
+        return _read(path, str(path))
+    return _make(path)
+
+
+def _read(path: Path, source: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as failure:
+        raise SignpostError(
+            f"the key file that {source} names cannot be read ({failure.strerror})",
+            "check that it exists and that this user may read it",
+        ) from None
+
+
+def _make(path: Path) -> str:
+    """Create the key file once; of two processes racing, both use the first one's key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(secrets.token_hex(32))
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return _read(path, str(path))
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name, "").strip().lower()
+    if value in {"", "0", "no", "false", "off"}:
+        return False
+    if value in {"1", "yes", "true", "on"}:
+        return True
+    raise SignpostError(f"{name} is {value!r}", "use yes or no")
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isdigit():
+        raise SignpostError(f"{name} is {value!r}", "use a whole number")
+    return int(value)

@@ -1,0 +1,1 @@
+"""What people and machines touch: pages, the API, mail and the command line."""
