@@ -1,0 +1,185 @@
+"""The rules of a trial that need more than one field.
+
+Each rule yields :class:`Breach` objects; a rule whose parts could not be read is given what
+there is and stays silent about the rest, so that every rule broken is listed at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trials.definition.lines import Path
+from trials.definition.model import About, Analysis, Arm, Design, Looks, Metric
+from trials.definition.near import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule broken at ``path`` (as :mod:`trials.definition.lines` numbers it)."""
+
+    path: Path
+    says: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a file that could be read; ``None`` marks one that could not."""
+
+    about: About | None
+    design: Design | None
+    arms: dict[int, Arm]
+    metrics: dict[int, Metric]
+    analysis: Analysis | None
+    arm_count: int
+    metric_count: int
+
+
+def breaches(parts: Parts) -> Iterator[Breach]:
+    """Every rule that the parts break."""
+    yield from _dates(parts)
+    yield from _arms(parts)
+    yield from _metrics(parts)
+    yield from _design(parts)
+    yield from _analysis(parts)
+
+
+def _dates(parts: Parts) -> Iterator[Breach]:
+    about = parts.about
+    if about and about.starts and about.ends and about.ends < about.starts:
+        yield Breach(("trial", "ends"), "the trial ends before it starts", "set ends after starts")
+
+
+def _arms(parts: Parts) -> Iterator[Breach]:
+    if parts.arm_count < 2:
+        yield Breach(("arms",), "a trial needs at least two arms", "add another [[arms]] table")
+    yield from _repeated("arms", {i: arm.key for i, arm in parts.arms.items()})
+    controls = [i for i, arm in parts.arms.items() if arm.control]
+    complete = len(parts.arms) == parts.arm_count
+    if complete and parts.arms and not controls:
+        yield Breach(("arms", 0), "no arm is the control", "set control = true on one arm")
+    for extra in controls[1:]:
+        yield Breach(
+            ("arms", extra, "control"), "a second arm is marked as the control", "keep only one"
+        )
+    for i, arm in parts.arms.items():
+        if arm.weight == 0:
+            yield Breach(
+                ("arms", i, "weight"), f"arm {arm.key!r} has weight 0, so nobody would be given it",
+                "give it a weight above 0 or remove the arm",
+            )  # fmt: skip
+
+
+def _metrics(parts: Parts) -> Iterator[Breach]:
+    keys = {i: metric.key for i, metric in parts.metrics.items()}
+    yield from _repeated("metrics", keys)
+    primaries = [i for i, metric in parts.metrics.items() if metric.role == "primary"]
+    if parts.metric_count == 0:
+        yield Breach(
+            ("metrics",), "there is no metric", 'add a [[metrics]] table with role = "primary"'
+        )
+    elif not primaries and len(parts.metrics) == parts.metric_count:
+        yield Breach(("metrics", 0), "no metric is primary", 'set role = "primary" on one metric')
+    for extra in primaries[1:]:
+        yield Breach(
+            ("metrics", extra, "role"), "a second metric is primary",
+            "keep one primary and make the others secondary",
+        )  # fmt: skip
+    for i, metric in parts.metrics.items():
+        yield from _metric(i, metric, set(keys.values()))
+
+
+def _metric(i: int, metric: Metric, keys: set[str]) -> Iterator[Breach]:
+    def breach(key: str, says: str, remedy: str) -> Breach:
+        return Breach(("metrics", i, key), f"metric {metric.key!r} {says}", remedy)
+
+    if metric.source == "contacts" and metric.window is None:
+        yield breach(
+            "window", "is measured from contacts but has no window", 'add window = "14d"'
+        )
+    if metric.kind == "ratio" and metric.denominator is None:
+        yield breach("denominator", "is a ratio without a denominator", "name another metric's key")
+    if metric.denominator is not None and metric.kind != "ratio":
+        yield breach("denominator", f"is a {metric.kind}, which takes none", "remove denominator")
+    if metric.denominator is not None and metric.denominator not in keys - {metric.key}:
+        guess = nearest(metric.denominator, sorted(keys - {metric.key}))
+        hint = f"did you mean {guess!r}?" if guess else "add that metric"
+        yield breach("denominator", f"divides by {metric.denominator!r}, which is no metric", hint)
+    if metric.kind in {"mean", "ratio"} and metric.source == "contacts" and not metric.value:
+        yield breach("value", f"is a {metric.kind} of contacts without a value field",
+                     'name the field that is summed, as in value = "handle_seconds"')  # fmt: skip
+    if metric.mde is not None and metric.mde_relative is not None:
+        yield breach("mde_relative", "has both mde and mde_relative", "keep one of them")
+    if metric.cap is not None and metric.kind not in {"count", "mean"}:
+        yield breach("cap", f"is a {metric.kind}, which is not winsorised", "remove cap")
+    if metric.role == "guardrail" and metric.margin is None:
+        yield breach("margin", "is a guardrail without a margin", "add the largest harm accepted")
+    if metric.where and metric.source == "outcomes":
+        yield breach("where", "is measured from outcomes, which have no contact fields",
+                     "remove where, or set source to contacts")  # fmt: skip
+
+
+def _design(parts: Parts) -> Iterator[Breach]:
+    design = parts.design
+    if design is None:
+        return
+    if design.kind == "stratified" and not design.strata:
+        yield Breach(("design", "strata"), "a stratified design names no strata",
+                     'add strata = ["…"], columns of the unit list')  # fmt: skip
+    if design.kind == "cluster" and not design.cluster:
+        yield Breach(("design", "cluster"), "a cluster design does not say what is randomised",
+                     'add cluster = "household"')  # fmt: skip
+    if design.kind != "cluster" and design.cluster and design.kind != "stepped-wedge":
+        yield Breach(("design", "cluster"), f"cluster is given but kind is {design.kind!r}",
+                     'set kind = "cluster" or remove cluster')  # fmt: skip
+    if design.kind == "switchback":
+        yield from _switchback(parts, design)
+    for name, values in (("strata", design.strata),):
+        for repeated in [v for v, n in Counter(values).items() if n > 1]:
+            yield Breach(("design", name), f"{repeated!r} is listed twice", "list it once")
+
+
+def _switchback(parts: Parts, design: Design) -> Iterator[Breach]:
+    if design.period is None:
+        yield Breach(("design", "period"), "a switchback has no period", 'add period = "1h"')
+    elif design.burn_in >= design.period:
+        yield Breach(("design", "burn_in"), "the burn-in is as long as the period",
+                     "make it shorter, or nothing is left to measure")  # fmt: skip
+    if parts.about and not (parts.about.starts and parts.about.ends):
+        yield Breach(("trial", "starts"), "a switchback needs starts and ends for its calendar",
+                     "add both dates")  # fmt: skip
+
+
+def _analysis(parts: Parts) -> Iterator[Breach]:
+    analysis = parts.analysis
+    if analysis is None:
+        return
+    if isinstance(analysis.looks, Looks):
+        yield from _looks(analysis.looks)
+    if analysis.rope and analysis.rope[0] >= analysis.rope[1]:
+        yield Breach(("analysis", "rope"), "rope runs from high to low", "write [low, high]")
+    keys = {metric.key for metric in parts.metrics.values()}
+    for name in analysis.adjust:
+        metric = name.removeprefix("pre:")
+        if name.startswith("pre:") and metric not in keys:
+            yield Breach(("analysis", "adjust"), f"{name!r} names no metric",
+                         f"did you mean 'pre:{nearest(metric, sorted(keys))}'?")  # fmt: skip
+
+
+def _looks(looks: Looks) -> Iterator[Breach]:
+    fractions = looks.fractions
+    path: Path = ("analysis", "looks")
+    if any(b <= a for a, b in zip(fractions, fractions[1:], strict=False)):
+        yield Breach(path, "the fractions do not rise", "list them from the first look to the last")
+    if fractions[0] <= 0 or fractions[-1] != 1.0:
+        yield Breach(path, "the fractions must lie above 0 and end at 1", "end with 1.0")
+
+
+def _repeated(table: str, keys: dict[int, str]) -> Iterator[Breach]:
+    seen: set[str] = set()
+    for i, key in keys.items():
+        if key in seen:
+            yield Breach((table, i, "key"), f"{key!r} is used twice", "give each its own key")
+        seen.add(key)

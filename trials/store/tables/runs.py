@@ -1,0 +1,60 @@
+"""Analysis runs, people with accounts, and the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from trials.store.base import Base
+
+
+class RunRow(Base):
+    """One run of a plan. ``result`` is the result document, kept exactly as it was given out."""
+
+    __tablename__ = "analysis_runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id"), index=True)
+    plan_hash: Mapped[str] = mapped_column(String(71))
+    locked: Mapped[bool]
+    school: Mapped[str] = mapped_column(String(12))
+    cutoff: Mapped[int] = mapped_column(BigInteger)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[str] = mapped_column(String(20))
+    data_hash: Mapped[str] = mapped_column(String(71))
+    at: Mapped[datetime]
+    seconds: Mapped[float]
+    actor: Mapped[str] = mapped_column(Text)
+    result: Mapped[dict[str, Any]]
+
+
+class UserRow(Base):
+    """A person with an account."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(String(20))
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class AuditRow(Base):
+    """One entry of the append-only audit log; each carries the hash of the one before it."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(String(60))
+    subject: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]]
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
