@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from analysis.estimates import Absent, Estimate
 
@@ -116,8 +117,9 @@ def stretched(estimate: Estimate, level: float) -> Estimate:
     """The same estimate with its interval at another coverage (by its reference distribution)."""
     if level == estimate.level:
         return estimate
-    reference = stats.norm() if estimate.df is None else stats.t(estimate.df)
-    by = float(reference.isf((1 - level) / 2) / reference.isf((1 - estimate.level) / 2))
+    tails = (1 - level) / 2, (1 - estimate.level) / 2
+    reference = special.ndtri if estimate.df is None else partial(special.stdtrit, estimate.df)
+    by = float(reference(tails[0]) / reference(tails[1]))
     return replace(
         estimate,
         level=level,

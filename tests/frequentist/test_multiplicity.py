@@ -104,7 +104,7 @@ def test_false_coverage_rate_of_selected_intervals_is_controlled():
     rng = np.random.default_rng(11)
     effects = np.repeat([0.0, 3.0], 10)
     rates = []
-    for _ in range(600):
+    for _ in range(250):
         seen = family(
             [Estimate.from_t(v, 1.0, df=None) for v in rng.normal(effects)], "benjamini-hochberg"
         )
