@@ -1,0 +1,4 @@
+import { createAll, ServiceNavigation, SkipLink } from "./govuk-frontend.js";
+
+createAll(ServiceNavigation);
+createAll(SkipLink);
