@@ -195,3 +195,39 @@ class LifeTable:
     censored: Floats
     time_unit: str = "day"
     stratum: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """Sufficient statistics of an amount that is often zero (time, cost): one entry a cell.
+
+    ``n`` units, of which ``positive`` had an amount above zero whose logarithms sum to ``log_sum``
+    and their squares to ``log_square``.
+    """
+
+    arms: tuple[str, ...]
+    control: int
+    arm: Ints
+    n: Floats
+    positive: Floats
+    log_sum: Floats
+    log_square: Floats
+    stratum: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """The ways a unit's contacts can go, each unit in exactly one: one entry per (arm, path).
+
+    ``path`` names the ways; for each way ``index_handled`` says whether an agent handled the index
+    contact and ``contacts`` how many agent-handled contacts a unit that went this way made in the
+    window, the index contact included (a mean where it varies).
+    """
+
+    arms: tuple[str, ...]
+    control: int
+    arm: Ints
+    path: Key
+    n: Floats
+    index_handled: tuple[bool, ...]
+    contacts: tuple[float, ...]
