@@ -1,0 +1,219 @@
+"""The difference and the ratio of two arms' means, by the estimator that the design calls for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from analysis.estimates import Absent, Estimate
+from analysis.frequentist.arms import ArmMean, arm_means
+from analysis.frequentist.cluster import Robust, cr_covariance, nest
+from analysis.frequentist.comparison import Comparison, compare
+from analysis.frequentist.proportions import Count, is_binary, koopman, newcombe
+from analysis.frequentist.regression import fit, hc_covariance
+from analysis.tables import Grouped
+
+__all__ = ["ArmMean", "arm_means", "difference", "fieller", "interval", "ratio"]
+
+FEW = 3.0
+"""Below this many degrees of freedom a cluster-robust p-value is not given: redraw instead."""
+
+_ROUNDING = 1e-6
+
+WEAK = 4.0
+"""A control mean nearer to zero than this many standard errors calls for Fieller's interval."""
+
+
+def difference(
+    table: Grouped,
+    arm: int,
+    *,
+    versus: int | None = None,
+    level: float = 0.95,
+    adjust: bool = False,
+) -> Estimate | Absent:
+    """Mean of ``arm`` less mean of ``versus`` (default: the control), in the metric's own units.
+
+    The table decides the estimator (see :func:`analysis.frequentist.comparison.compare`): HC2
+    with Welch-Satterthwaite degrees of freedom; within strata where it has them; CR2 with
+    Bell-McCaffrey degrees of freedom where it has clusters; Lin's (2013) adjustment for its
+    covariates where ``adjust`` is set.
+    """
+    versus = table.control if versus is None else versus
+    model = compare(table, arm, versus, adjust=adjust)
+    if isinstance(model, Absent):
+        return model
+    result = model.infer(model.effect)
+    if adjust and not result.identified:
+        plain = difference(table, arm, versus=versus, level=level)
+        return _noted(plain, "too few units for the covariates: not adjusted")
+    if result.se == 0.0:
+        return _no_variation(table, arm, versus, level)
+    return interval(
+        result, level=level, method=model.method, notes=model.notes, clustered=model.clustered
+    )
+
+
+def ratio(
+    table: Grouped,
+    arm: int,
+    *,
+    versus: int | None = None,
+    level: float = 0.95,
+    adjust: bool = False,
+) -> Estimate | Absent:
+    """Mean of ``arm`` over mean of ``versus``, with the same model as :func:`difference`.
+
+    The interval is the delta method's on the log scale; Fieller's where the control mean is
+    within four standard errors of zero or the other mean is not positive (for plain proportions
+    Koopman's score interval then). ``se`` is in ratio units; ``p`` is against a ratio of one.
+    """
+    versus = table.control if versus is None else versus
+    model = compare(table, arm, versus, adjust=adjust)
+    if isinstance(model, Absent):
+        return model
+    top, bottom = model.infer(model.treated), model.infer(model.control)
+    if bottom.estimate <= 0:
+        return Absent("control-mean-zero", "The mean it is compared with is not above zero.")
+    if top.se == 0.0 and bottom.se == 0.0:
+        return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
+    if top.estimate <= 0 or bottom.se * WEAK > bottom.estimate:
+        return _weak_ratio(table, model, (arm, versus), (top, bottom), level)
+    functional = model.treated.times(1 / top.estimate) - model.control.times(1 / bottom.estimate)
+    on_log = replace(model.infer(functional), estimate=math.log(top.estimate / bottom.estimate))
+    if not on_log.identified:
+        return _unidentified()
+    logs = interval(on_log, level=level, clustered=model.clustered)
+    return logs if isinstance(logs, Absent) else _from_logs(logs, model)
+
+
+def interval(
+    result: Robust,
+    *,
+    level: float = 0.95,
+    method: str = "",
+    notes: tuple[str, ...] = (),
+    clustered: bool = False,
+) -> Estimate | Absent:
+    """A t interval from a robust estimate, or why there is none."""
+    if not result.identified or result.df <= 0:
+        return _unidentified()
+    if result.se == 0.0:
+        return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
+    estimate = Estimate.from_t(
+        result.estimate, result.se, df=result.df, level=level, method=method, notes=notes
+    )
+    if clustered and result.df < FEW - _ROUNDING:
+        note = "fewer than three degrees of freedom: rely on the randomisation p-value"
+        return replace(estimate, p=None, notes=(*notes, note))
+    return estimate
+
+
+def fieller(
+    means: tuple[float, float],
+    covariance: tuple[float, float, float],
+    critical: float,
+) -> tuple[float, float] | None:
+    """Fieller's (1954) limits for a ratio of two estimates; ``None`` where they are unbounded.
+
+    ``covariance`` is (variance of the numerator, covariance, variance of the denominator).
+    """
+    (top, bottom), (v_top, cov, v_bottom) = means, covariance
+    a = bottom**2 - critical**2 * v_bottom
+    b = top * bottom - critical**2 * cov
+    c = top**2 - critical**2 * v_top
+    inside = b**2 - a * c
+    if a <= 0 or inside < 0:
+        return None
+    root = math.sqrt(inside)
+    return (b - root) / a, (b + root) / a
+
+
+def _unidentified() -> Absent:
+    return Absent(
+        "variance-not-identified",
+        "The comparison rests on single units or clusters, so its error cannot be estimated.",
+    )
+
+
+def _noted(value: Estimate | Absent, note: str) -> Estimate | Absent:
+    return value if isinstance(value, Absent) else replace(value, notes=(*value.notes, note))
+
+
+def _no_variation(table: Grouped, arm: int, versus: int, level: float) -> Estimate | Absent:
+    """Nobody converted, or everybody did: a score interval still says how far off one may be."""
+    if table.cluster is None and is_binary(table):
+        return newcombe(*_counts(table, (arm, versus)), level=level)
+    return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
+
+
+def _counts(table: Grouped, arms: tuple[int, int]) -> tuple[Count, Count]:
+    n, y, _ = table.per_arm()
+    first, second = arms
+    return (float(y[first]), float(n[first])), (float(y[second]), float(n[second]))
+
+
+def _weak_ratio(
+    table: Grouped,
+    model: Comparison,
+    arms: tuple[int, int],
+    means: tuple[Robust, Robust],
+    level: float,
+) -> Estimate | Absent:
+    top, bottom = means
+    if _plain(model) and is_binary(table):
+        return koopman(*_counts(table, arms), level=level)
+    value = top.estimate / bottom.estimate
+    contrast = model.infer(model.treated - model.control.times(value))
+    if not contrast.identified or contrast.df <= 0:
+        return _unidentified()
+    critical = float(stats.t.isf((1 - level) / 2, contrast.df))
+    limits = fieller((top.estimate, bottom.estimate), _covariance(model), critical)
+    return Estimate(
+        estimate=value,
+        low=-math.inf if limits is None else limits[0],
+        high=math.inf if limits is None else limits[1],
+        se=contrast.se / bottom.estimate,
+        df=contrast.df,
+        p=_p(model),
+        level=level,
+        method=f"ratio, Fieller interval, {model.method}",
+        notes=(*model.notes, *(() if limits else ("the control is too near zero for limits",))),
+    )
+
+
+def _p(model: Comparison) -> float | None:
+    """The p-value of the difference, which is zero exactly where the ratio is one."""
+    effect = interval(model.infer(model.effect), clustered=model.clustered)
+    return None if isinstance(effect, Absent) else effect.p
+
+
+def _plain(model: Comparison) -> bool:
+    return model.saturated and model.cells.groups == 2
+
+
+def _covariance(model: Comparison) -> tuple[float, float, float]:
+    functionals = [model.treated, model.control]
+    if model.cells.cluster is None:
+        v = hc_covariance(fit(model.cells), functionals)
+    else:
+        cells, first = nest(model.cells, model.treated)
+        second = nest(model.cells, model.control)[1]
+        v = cr_covariance(fit(cells), [first, second])
+    return float(v[0, 0]), float(v[0, 1]), float(v[1, 1])
+
+
+def _from_logs(logs: Estimate, model: Comparison) -> Estimate:
+    value = float(np.exp(logs.estimate))
+    return replace(
+        logs,
+        estimate=value,
+        low=float(np.exp(logs.low)),
+        high=float(np.exp(min(logs.high, 700.0))),
+        se=None if logs.se is None else value * logs.se,
+        method=f"ratio of means, delta method on the log scale, {model.method}",
+        notes=(*model.notes, *logs.notes),
+    )
