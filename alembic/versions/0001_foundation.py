@@ -189,6 +189,7 @@ def upgrade() -> None:
         sa.Column("stratum", sa.Text(), nullable=True),
         sa.Column("cluster", sa.BigInteger(), nullable=True),
         sa.Column("probability", sa.Float(), nullable=True),
+        sa.Column("position", sa.BigInteger(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("import_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["arm_id"], ["arms.id"], name=op.f("fk_assignments_arm_id_arms")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from trials.definition.lines import Path
 from trials.definition.model import About, Analysis, Arm, Design, Looks, Metric
@@ -99,14 +100,7 @@ def _metric(i: int, metric: Metric, keys: set[str]) -> Iterator[Breach]:
         yield breach(
             "window", "is measured from contacts but has no window", 'add window = "14d"'
         )
-    if metric.kind == "ratio" and metric.denominator is None:
-        yield breach("denominator", "is a ratio without a denominator", "name another metric's key")
-    if metric.denominator is not None and metric.kind != "ratio":
-        yield breach("denominator", f"is a {metric.kind}, which takes none", "remove denominator")
-    if metric.denominator is not None and metric.denominator not in keys - {metric.key}:
-        guess = nearest(metric.denominator, sorted(keys - {metric.key}))
-        hint = f"did you mean {guess!r}?" if guess else "add that metric"
-        yield breach("denominator", f"divides by {metric.denominator!r}, which is no metric", hint)
+    yield from _denominator(i, metric, keys - {metric.key})
     if metric.kind in {"mean", "ratio"} and metric.source == "contacts" and not metric.value:
         yield breach("value", f"is a {metric.kind} of contacts without a value field",
                      'name the field that is summed, as in value = "handle_seconds"')  # fmt: skip
@@ -119,6 +113,22 @@ def _metric(i: int, metric: Metric, keys: set[str]) -> Iterator[Breach]:
     if metric.where and metric.source == "outcomes":
         yield breach("where", "is measured from outcomes, which have no contact fields",
                      "remove where, or set source to contacts")  # fmt: skip
+
+
+def _denominator(i: int, metric: Metric, others: set[str]) -> Iterator[Breach]:
+    path: Path = ("metrics", i, "denominator")
+    if metric.kind == "ratio" and metric.denominator is None:
+        yield Breach(path, f"metric {metric.key!r} is a ratio without a denominator",
+                     "name another metric's key")  # fmt: skip
+    if metric.denominator is None:
+        return
+    if metric.kind != "ratio":
+        yield Breach(path, f"metric {metric.key!r} is a {metric.kind}, which takes none",
+                     "remove denominator")  # fmt: skip
+    if metric.denominator not in others:
+        guess = nearest(metric.denominator, sorted(others))
+        yield Breach(path, f"metric {metric.key!r} divides by {metric.denominator!r}, no metric",
+                     f"did you mean {guess!r}?" if guess else "add that metric")  # fmt: skip
 
 
 def _design(parts: Parts) -> Iterator[Breach]:
@@ -171,7 +181,7 @@ def _analysis(parts: Parts) -> Iterator[Breach]:
 def _looks(looks: Looks) -> Iterator[Breach]:
     fractions = looks.fractions
     path: Path = ("analysis", "looks")
-    if any(b <= a for a, b in zip(fractions, fractions[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(fractions)):
         yield Breach(path, "the fractions do not rise", "list them from the first look to the last")
     if fractions[0] <= 0 or fractions[-1] != 1.0:
         yield Breach(path, "the fractions must lie above 0 and end at 1", "end with 1.0")

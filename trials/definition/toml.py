@@ -55,7 +55,9 @@ def from_data(
     problems += list(_wordings(parts))
     if problems:
         raise Invalid(name, _located(problems, lines or {}))
-    assert parts.about and parts.design and parts.analysis
+    assert parts.about
+    assert parts.design
+    assert parts.analysis
     return model.Trial(
         about=parts.about,
         design=parts.design,
@@ -178,7 +180,7 @@ def _unknown_tables(data: Mapping[str, Any]) -> Iterator[_Found]:
 def _wordings(parts: rules.Parts) -> Iterator[_Found]:
     """Wording whose template syntax is refused; placeholders are checked with the unit list."""
     for i, arm in parts.arms.items():
-        for problem in wording.check(arm.wording, None):
+        for problem in wording.syntax(arm.wording):
             yield ("arms", i, "wording"), f"arm {arm.key!r}: {problem.says}", problem.remedy
 
 

@@ -95,6 +95,12 @@ def check(wording: str, columns: Sequence[str]) -> list[Problem]:
     return sorted(problems, key=lambda p: p.line or 0)
 
 
+def syntax(wording: str) -> list[Problem]:
+    """What is wrong with ``wording`` whatever columns the list turns out to have."""
+    tree, problems = _parse(wording)
+    return problems if tree is None else _refused(tree)
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A checked wording. ``placeholders`` are the columns it uses, by their names in the list."""

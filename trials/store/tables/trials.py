@@ -36,7 +36,7 @@ class TrialRow(Base):
 class PlanRow(Base):
     """A locked plan. Number 1 is the plan at launch; later ones are amendments.
 
-    ``first_outcome_at`` (epoch seconds) is the earliest outcome known when it was locked.
+    ``outcomes_before`` counts the outcomes that were known when it was locked.
     """
 
     __tablename__ = "plans"

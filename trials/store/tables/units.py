@@ -45,7 +45,7 @@ class ImportRow(Base):
 
 
 class UnitRow(Base):
-    """A unit of a trial: a person, household, account, case …"""
+    """A unit of a trial: a person, household, account or case."""
 
     __tablename__ = "units"
     __table_args__ = (UniqueConstraint("trial_id", "digest"),)
@@ -68,7 +68,11 @@ class IdentifierRow(Base):
 
 
 class AssignmentRow(Base):
-    """Which arm a unit was given, once and for ever; no arm means held out."""
+    """Which arm a unit was given, once and for ever; no arm means held out.
+
+    ``assigned_at`` 0 means that the source gave no time. ``position`` is the unit's place in the
+    design's own order, which drawing again needs.
+    """
 
     __tablename__ = "assignments"
     __table_args__ = (Index("ix_assignments_trial_arm", "trial_id", "arm_id"),)
@@ -80,6 +84,7 @@ class AssignmentRow(Base):
     stratum: Mapped[str | None] = mapped_column(Text)
     cluster: Mapped[int | None] = mapped_column(BigInteger)
     probability: Mapped[float | None] = mapped_column(Float)
+    position: Mapped[int | None] = mapped_column(BigInteger)
     epoch: Mapped[int] = mapped_column(default=1)
     import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id"))
 

@@ -1,0 +1,187 @@
+"""What the pass over the log brings back, as the grouped tables that statistics take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from analysis.compress.frame import Asked
+from analysis.tables import Floats, Grouped, Ints, Key
+from trials.definition.model import Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """All metrics of a trial, grouped, and how many units stand behind them."""
+
+    metrics: Mapping[str, Grouped]
+    assigned: tuple[int, ...]
+    matured: tuple[int, ...]
+    clusters: tuple[int, ...] | None
+    open_units: Mapping[str, float]
+
+    @property
+    def units(self) -> int:
+        """Everyone assigned to an arm."""
+        return sum(self.assigned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of the result, as NumPy arrays."""
+
+    table: pa.Table
+
+    def floats(self, name: str) -> Floats:
+        column = self.table.column(name).combine_chunks()
+        return np.asarray(column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False))
+
+    def texts(self, name: str) -> list[str | None]:
+        return list(self.table.column(name).to_pylist())
+
+
+def build(
+    result: pa.Table, trial: Trial, arm_ids: Sequence[int], asked: Sequence[Asked],
+    pre: Sequence[Asked] = (),
+) -> Compressed:  # fmt: skip
+    """The grouped tables of every metric from the one result of the pass.
+
+    Columns of ``result`` are those of :func:`analysis.compress.frame.cells`.
+    """
+    columns = _Columns(result)
+    code = {number: i for i, number in enumerate(arm_ids)}
+    arm = np.array([code[int(a)] for a in columns.texts("arm_id")], dtype=np.int64)  # type: ignore[arg-type]
+    documents = [json.loads(text) if text else {} for text in columns.texts("attributes")]
+    shared = _Shared.of(trial, columns, documents, pre)
+    units = columns.floats("units")
+    metrics = {
+        one.metric.key: _grouped(trial, columns, one, arm, units, shared) for one in asked
+    }
+    k = len(trial.arms)
+    primary = next(one for one in asked if one.metric.key == trial.primary.key)
+    still_open = columns.floats(f"{primary.column}_open")
+    return Compressed(
+        metrics=metrics,
+        assigned=_counts(arm, units, k),
+        matured=_counts(arm, units - still_open, k),
+        clusters=_clusters(arm, shared.cluster, k),
+        open_units={
+            one.metric.key: float(columns.floats(f"{one.column}_open").sum()) for one in asked
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What every metric's table has in common."""
+
+    stratum: Key | None
+    cluster: Key | None
+    segments: dict[str, Key]
+    x: Floats | None
+    covariates: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, trial: Trial, columns: _Columns, documents: list[dict[str, str]],
+        pre: Sequence[Asked],
+    ) -> _Shared:  # fmt: skip
+        stratum = _key("stratum", columns.texts("stratum"))
+        cluster = _key("cluster", [_text(c) for c in columns.texts("cluster")])
+        segments = {
+            name: _key(name, [d.get(name) for d in documents]) for name in trial.analysis.segments
+        }
+        parts = [
+            _covariate(name, [d.get(name, "") for d in documents])
+            for name in trial.analysis.adjust if not name.startswith("pre:")
+        ]  # fmt: skip
+        parts += [
+            ([f"pre:{one.metric.key}"], columns.floats(f"{one.column}_pre")[:, None])
+            for one in pre
+        ]
+        names = [name for some, _ in parts for name in some]
+        return cls(
+            stratum=stratum if trial.design.strata else None,
+            cluster=cluster if trial.design.cluster else None,
+            segments={name: key for name, key in segments.items() if key is not None},
+            x=np.hstack([values for _, values in parts]) if names else None,
+            covariates=tuple(names),
+        )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _key(name: str, values: Sequence[str | None]) -> Key | None:
+    """A column of labels as codes; ``None`` when no cell has one."""
+    levels = sorted({value for value in values if value is not None})
+    if not levels:
+        return None
+    index = {level: i for i, level in enumerate(levels)}
+    codes = np.array([-1 if v is None else index[v] for v in values], dtype=np.int64)
+    return Key(name=name, codes=codes, levels=tuple(levels))
+
+
+def _covariate(name: str, values: Sequence[str]) -> tuple[list[str], Floats]:
+    """A covariate as numbers; where any value is no number, as one column a category.
+
+    A missing value of a numeric covariate becomes the mean of the known ones, with a column that
+    says it was missing (Lin 2013, section 5; unbiased because the covariate precedes assignment).
+    """
+    numbers = [_number(value) for value in values]
+    if any(n is None and v for n, v in zip(numbers, values, strict=True)):
+        levels = sorted(set(values))[1:]
+        columns = [[float(v == level) for v in values] for level in levels]
+        return [f"{name}={level}" for level in levels], np.array(columns, float).T.reshape(
+            len(values), len(levels)
+        )
+    absent = np.array([n is None for n in numbers])
+    filled = np.array([0.0 if n is None else n for n in numbers])
+    if not absent.any():
+        return [name], filled[:, None]
+    filled[absent] = filled[~absent].mean() if (~absent).any() else 0.0
+    return [name, f"{name} not known"], np.column_stack([filled, absent.astype(float)])
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _grouped(
+    trial: Trial, columns: _Columns, one: Asked, arm: Ints, units: Floats, shared: _Shared
+) -> Grouped:
+    n = columns.floats(f"{one.column}_n")
+    ratio = one.metric.denominator is not None
+    return Grouped(
+        arms=tuple(a.key for a in trial.arms),
+        control=next(i for i, a in enumerate(trial.arms) if a.control),
+        weights=tuple(a.weight for a in trial.arms),
+        arm=arm, n=n, y=columns.floats(f"{one.column}_s"), yy=columns.floats(f"{one.column}_ss"),
+        missing=units - n - columns.floats(f"{one.column}_open"),
+        d=columns.floats(f"{one.column}_d") if ratio else None,
+        dd=columns.floats(f"{one.column}_dd") if ratio else None,
+        dy=columns.floats(f"{one.column}_dy") if ratio else None,
+        stratum=shared.stratum, cluster=shared.cluster, segments=shared.segments,
+        x=shared.x, covariates=shared.covariates,
+    )  # fmt: skip
+
+
+def _counts(arm: Ints, units: Floats, k: int) -> tuple[int, ...]:
+    return tuple(int(n) for n in np.bincount(arm, units, k))
+
+
+def _clusters(arm: Ints, cluster: Key | None, k: int) -> tuple[int, ...] | None:
+    if cluster is None:
+        return None
+    pairs: npt.NDArray[np.int64] = np.unique(np.column_stack([arm, cluster.codes]), axis=0)
+    return tuple(int(n) for n in np.bincount(pairs[:, 0], minlength=k))

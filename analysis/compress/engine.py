@@ -1,0 +1,77 @@
+"""Opening the engine that reads the log.
+
+The registry lives in SQLite or PostgreSQL; the pass over the log runs in DuckDB, which reads
+either in place. The scanner extensions come as packages, so nothing is downloaded at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+from ibis import ir
+
+from trials.errors import Unavailable
+from trials.store.engine import Store
+
+SCANNERS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """An engine with Signpost's tables in it."""
+
+    backend: Any
+    database: tuple[str, str] | None = None
+
+    def table(self, name: str) -> ir.Table:
+        """One of Signpost's tables."""
+        if self.database is None:
+            return self.backend.table(name)
+        return self.backend.table(name, database=self.database)
+
+
+@contextmanager
+def open_log(store: Store) -> Iterator[Log]:
+    """DuckDB with the store attached, read-only.
+
+    Raises:
+        Unavailable: the scanner extension cannot be loaded on this machine.
+    """
+    backend = ibis.duckdb.connect()
+    try:
+        _load(backend.con, SCANNERS[store.dialect])
+        backend.con.execute("SET TimeZone = 'UTC'")
+        if store.dialect == "sqlite":
+            backend.con.execute(f"ATTACH '{_quoted(str(store.url.database))}' AS log (TYPE sqlite, READ_ONLY)")
+            database = ("log", "main")
+        else:
+            address = store.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            backend.con.execute(f"ATTACH '{_quoted(address)}' AS log (TYPE postgres, READ_ONLY)")
+            database = ("log", "public")
+        yield Log(backend, database)
+    finally:
+        backend.disconnect()
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _load(connection: Any, name: str) -> None:
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    try:
+        connection.load_extension(name)
+    except duckdb.Error:
+        try:
+            import_extension(name, con=connection)
+            connection.load_extension(name)
+        except (duckdb.Error, OSError) as failure:
+            raise Unavailable(
+                f"DuckDB's {name} cannot be loaded ({failure})", "install Signpost again"
+            ) from failure

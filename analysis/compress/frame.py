@@ -1,0 +1,146 @@
+"""The pass over the log, as one Ibis expression: from units and their outcomes to cells.
+
+The expression compiles to every engine that may hold the log. Times are whole seconds, joins are
+on numbers, and no aggregate depends on whether an engine's outer join fills NULL or 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+from ibis import ir
+
+from analysis.compress.engine import Log
+from trials.definition.model import Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A metric of the plan, its number in the store, and the moment up to which it is read."""
+
+    metric: Metric
+    number: int
+    cutoff: int
+    cap: float | None = None
+
+    @property
+    def column(self) -> str:
+        """A column name that any engine takes."""
+        return f"m{self.number}"
+
+
+def units(log: Log, trial_id: int) -> ir.Table:
+    """Everyone assigned to an arm: one row a unit, with the start of the window.
+
+    Columns ``unit_id, arm_id, stratum, cluster, attributes, epoch, assigned_at, start, exposed``;
+    ``start`` is the first exposure if one is recorded, else the assignment, 0 if neither is known.
+    """
+    given = log.table("assignments")
+    given = given.filter(given.trial_id == trial_id, given.arm_id.notnull())
+    people = log.table("units").select("id", "attributes")
+    met = log.table("exposures")
+    first = (
+        met.filter(met.trial_id == trial_id)
+        .group_by("unit_id")
+        .aggregate(first=met.exposed_at.min())
+    )
+    joined = given.join(people, given.unit_id == people.id).left_join(first, "unit_id")
+    return joined.select(
+        "unit_id", "arm_id", "stratum", "cluster", "attributes", "epoch", "assigned_at",
+        start=ibis.coalesce(joined.first, joined.assigned_at),
+        exposed=joined.first.notnull(),
+    )  # fmt: skip
+
+
+def measured(log: Log, frame: ir.Table, asked: Sequence[Asked], trial_id: int) -> ir.Table:
+    """One row for every unit with an outcome: per metric its value, and its value before.
+
+    For each metric ``mN``: ``mN_y`` (a proportion's largest, otherwise the sum of its values in
+    the window), ``mN_k`` (how many values there were) and ``mN_pre`` (the sum in a window of the
+    same length before the start).
+    """
+    log_table = log.table("outcomes")
+    rows = log_table.filter(log_table.trial_id == trial_id)
+    starts = frame.select("unit_id", "start")
+    rows = rows.join(starts, "unit_id").select("unit_id", "metric_id", "observed_at", "value", "start")
+    columns: dict[str, ir.Value] = {}
+    for one in asked:
+        inside, before = _window(rows, one)
+        mine = rows.metric_id == one.number
+        reduce = "max" if one.metric.kind == "proportion" else "sum"
+        value = ibis.ifelse(mine & inside, rows.value, 0.0)
+        columns[f"{one.column}_y"] = getattr(value, reduce)()
+        columns[f"{one.column}_k"] = ibis.ifelse(mine & inside, 1, 0).sum()
+        columns[f"{one.column}_pre"] = ibis.ifelse(mine & before, rows.value, 0.0).sum()
+    return rows.group_by("unit_id").aggregate(**columns)
+
+
+def _window(rows: ir.Table, one: Asked) -> tuple[ir.BooleanValue, ir.BooleanValue]:
+    """Whether a value counts, and whether it belongs to the time before.
+
+    A value without a time was taken by its source as the outcome, and a unit without a start has
+    no window to test.
+    """
+    at, start = rows.observed_at, rows.start
+    timeless = (at == 0) | (start == 0)
+    after = (at >= start) & (at <= one.cutoff)
+    before = ~timeless & (at < start)
+    if one.metric.window is not None:
+        after &= at < start + one.metric.window
+        before &= at >= start - one.metric.window
+    return timeless | after, before
+
+
+def valued(frame: ir.Table, values: ir.Table, asked: Sequence[Asked]) -> ir.Table:
+    """The frame with, per metric, ``_y`` (capped), ``_use`` and ``_open`` for every unit.
+
+    ``_use`` is 1 where the window has closed and the outcome is known; ``_open`` is 1 where the
+    window has not closed yet.
+    """
+    joined = frame.left_join(values, "unit_id")
+    columns: dict[str, ir.Value] = {}
+    for one in asked:
+        y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), 0.0)
+        y = ibis.least(y, one.cap) if one.cap is not None else y
+        known = ibis.coalesce(joined[f"{one.column}_k"].cast("int64"), 0) > 0
+        if one.metric.absent_means == "zero":
+            known = ibis.literal(value=True)
+        open_ = _open(joined, one)
+        columns[f"{one.column}_use"] = ibis.ifelse(known & ~open_, 1.0, 0.0)
+        columns[f"{one.column}_open"] = ibis.ifelse(open_, 1.0, 0.0)
+        columns[f"{one.column}_y"] = ibis.ifelse(known & ~open_, y, 0.0)
+        columns[f"{one.column}_pre"] = ibis.coalesce(
+            joined[f"{one.column}_pre"].cast("float64"), 0.0
+        )
+    return joined.select(*frame.columns, **columns)
+
+
+def _open(frame: ir.Table, one: Asked) -> ir.BooleanValue:
+    if one.metric.window is None:
+        return frame.start > one.cutoff
+    return (frame.start > 0) & (frame.start + one.metric.window > one.cutoff)
+
+
+def cells(table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = ()) -> ir.Table:
+    """One row a cell: its keys, its size and the sums of every metric, in one aggregation.
+
+    ``pre`` lists the metrics whose values before the start are covariates, hence keys.
+    """
+    keys = ["arm_id", "stratum", "cluster", "attributes", *(f"{one.column}_pre" for one in pre)]
+    sums: dict[str, ir.Value] = {"units": table.count()}
+    by_key = {one.metric.key: one for one in asked}
+    for one in asked:
+        y, use = table[f"{one.column}_y"], table[f"{one.column}_use"]
+        sums[f"{one.column}_n"] = use.sum()
+        sums[f"{one.column}_s"] = y.sum()
+        sums[f"{one.column}_ss"] = (y * y).sum()
+        sums[f"{one.column}_open"] = table[f"{one.column}_open"].sum()
+        if one.metric.denominator is not None:
+            below = by_key[one.metric.denominator]
+            d = table[f"{below.column}_y"] * use
+            sums[f"{one.column}_d"] = d.sum()
+            sums[f"{one.column}_dd"] = (d * d).sum()
+            sums[f"{one.column}_dy"] = (d * y).sum()
+    return table.group_by(keys).aggregate(**sums)

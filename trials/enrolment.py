@@ -1,0 +1,426 @@
+"""List trials: from a list of units to an assignment for each and one file per arm.
+
+The list is read twice, as a stream: once to know who is in it and draw, once to write each row to
+its arm's file and stage its assignment. Nothing but keyed hashes and the columns that the plan
+uses is kept; the list itself goes through to the per-arm files and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from trials import armfiles, clock, files, lifecycle, registry
+from trials.definition.model import Trial
+from trials.designs import HELD_OUT, Allocation, Roster, design_for
+from trials.errors import Conflict, Invalid, Problem
+from trials.importing import ledger
+from trials.importing.assignments import IDENTIFIERS, UNITS, batches, merge, number_import
+from trials.importing.columns import (
+    UnitColumns,
+    cluster_number,
+    required,
+    scope,
+    stratum_label,
+    unit_problem,
+)
+from trials.people.identifiers import Hasher
+from trials.refusals import Refusals
+from trials.store import staging
+from trials.store.engine import Store
+from trials.store.tables import ArmRow, AssignmentRow, ExclusionRow, TrialRow, UnitRow
+
+ELSEWHERE = "in-another-trial"
+
+_Given: TypeAlias = tuple[int, files.Row, int | None, int | None]
+"""A line, its row, its arm code if it has one, and its place in the draw if it is new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to enrol and where the per-arm files go (``None``: only assign)."""
+
+    key: str
+    path: Path
+    out: Path | None = None
+    fmt: armfiles.Format = "csv"
+    keep_good_rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """The trial as the enrolment needs it."""
+
+    record: registry.TrialRecord
+    seed: int
+    arm_ids: tuple[int, ...]
+    batch: int
+    hasher: Hasher
+
+    @property
+    def definition(self) -> Trial:
+        return self.record.definition
+
+    @property
+    def name(self) -> str:
+        """The trial as the draw names it: later lists of one trial draw afresh."""
+        return self.record.key if self.batch == 1 else f"{self.record.key}/{self.batch}"
+
+
+@dataclass(slots=True)
+class _Roll:
+    """The list as read: who is eligible (by line), who is known, who is left out and why."""
+
+    lines: list[int]
+    keys: list[str]
+    strata: list[tuple[str, ...]]
+    clusters: list[str]
+    known: dict[int, int]
+    excluded: Counter[str]
+    rows: int = 0
+
+
+def enrol(
+    store: Store, request: Request, *, hasher: Hasher, actor: str,
+    progress: ledger.Progress = ledger.silent,
+) -> ledger.Report:  # fmt: skip
+    """Randomise the units of a list as the locked design says.
+
+    A list that was enrolled before changes nothing; its per-arm files are written again from the
+    assignments as they stand. Units already in the trial keep their arm and are counted.
+
+    Raises:
+        Conflict: the trial has not been launched, or takes nobody on any more.
+        Invalid: the list or a wording cannot be used; every problem is listed with its line.
+    """
+    fingerprint = files.fingerprint(request.path)
+    trial = _open(store, request.key, hasher)
+    refusals = Refusals(request.path.name)
+    roll = _read(store, request.path, trial, refusals)
+    _refuse_repeats(roll, refusals)
+    refusals.raise_any(keep_good_rows=request.keep_good_rows)
+    drawn = _draw(roll, trial, request.path.name)
+    enrolment = _Enrolment(
+        request=request, trial=trial, roll=roll, drawn=drawn, refusals=refusals,
+        fingerprint=fingerprint, actor=actor,
+    )  # fmt: skip
+    return enrolment.write(store, progress)
+
+
+def _open(store: Store, key: str, hasher: Hasher) -> _Trial:
+    with store.read() as session:
+        record = registry.load(session, key)
+        if not record.locked:
+            raise Conflict(f"trial {key!r} has not been launched, so its seed is not sealed yet",
+                           f"launch it with 'signpost trial launch {key}'")  # fmt: skip
+        if record.state != "live":
+            remedy = "resume it first" if record.state == "paused" else "start a new trial"
+            raise Conflict(f"trial {key!r} is {record.state} and takes nobody on", remedy)
+        arms = session.scalars(
+            sa.select(ArmRow.id).where(ArmRow.trial_id == record.id).order_by(ArmRow.position)
+        )
+        latest = sa.select(sa.func.max(AssignmentRow.epoch)).where(
+            AssignmentRow.trial_id == record.id
+        )
+        return _Trial(record, lifecycle.seed_of(session, record.id), tuple(arms),
+                      (session.scalar(latest) or 0) + 1, hasher)  # fmt: skip
+
+
+def _read(store: Store, path: Path, trial: _Trial, refusals: Refusals) -> _Roll:
+    """First reading: everything the draw needs."""
+    roll = _Roll([], [], [], [], {}, Counter())
+    with files.open_table(path) as table, store.read() as session:
+        columns = UnitColumns.of(table, trial.definition)
+        excludes = _excluder(table, trial.definition)
+        lookup = _Known(session, trial)
+        for batch in batches(table.rows):
+            known, elsewhere = lookup.among([columns.key(row) for _, row in batch])
+            enlist = _Enlist(roll, columns, excludes, refusals, known, elsewhere)
+            for line, row in batch:
+                enlist(line, row)
+            roll.rows += len(batch)
+    if roll.rows == 0:
+        says = "the list has a header but no units"
+        raise Invalid(path.name, [Problem("", says, "export it again")])
+    return roll
+
+
+@dataclass(frozen=True, slots=True)
+class _Enlist:
+    """Puts a row where it belongs: refused, known already, excluded, or eligible."""
+
+    roll: _Roll
+    columns: UnitColumns
+    excludes: Callable[[files.Row], str | None]
+    refusals: Refusals
+    known: dict[str, int]
+    elsewhere: set[str]
+
+    def __call__(self, line: int, row: files.Row) -> None:
+        key = self.columns.key(row)
+        if says := unit_problem(key):
+            self.refusals.add(line, says, "give every row its unit")
+        elif (arm := self.known.get(key)) is not None:
+            self.roll.known[line] = arm
+        elif reason := self.excludes(row) or (ELSEWHERE if key in self.elsewhere else None):
+            self.roll.excluded[reason] += 1
+        else:
+            self._eligible(line, key, row)
+
+    def _eligible(self, line: int, key: str, row: files.Row) -> None:
+        if self.columns.cluster is not None:
+            cluster = row[self.columns.cluster].strip()
+            if not cluster:
+                self.refusals.add(line, "the cluster is blank", "name every unit's cluster")
+                return
+            self.roll.clusters.append(cluster)
+        self.roll.lines.append(line)
+        self.roll.keys.append(key)
+        self.roll.strata.append(self.columns.levels(row))
+
+
+def _excluder(table: files.Table, trial: Trial) -> Callable[[files.Row], str | None]:
+    """The first exclusion of the plan that a row meets, in the plan's order."""
+    rules = trial.design.exclusions
+    required(table, [rule.column for rule in rules])
+    tests = [
+        (rule.reason, table.index(rule.column) or 0, {v.strip().casefold() for v in rule.values})
+        for rule in rules
+    ]
+    return lambda row: next(
+        (reason for reason, i, values in tests if row[i].strip().casefold() in values), None
+    )
+
+
+class _Known:
+    """Which units are in this trial already, and which in another of its namespace."""
+
+    def __init__(self, session: Session, trial: _Trial) -> None:
+        self._session, self._trial = session, trial
+        self._scope = scope(trial.definition)
+        self._ids = {number: code for code, number in enumerate(trial.arm_ids)}
+        self._namespace = self._others()
+
+    def _others(self) -> list[int]:
+        namespace = self._trial.definition.design.namespace
+        if namespace is None:
+            return []
+        rows = self._session.scalars(sa.select(TrialRow))
+        return [
+            row.id for row in rows
+            if row.id != self._trial.record.id
+            and row.definition.get("design", {}).get("namespace") == namespace
+        ]  # fmt: skip
+
+    def among(self, keys: Sequence[str]) -> tuple[dict[str, int], set[str]]:
+        """Of a batch: arm codes of units in this trial, and units in a rival trial."""
+        trial_ids = [self._trial.record.id, *self._namespace]
+        if self._trial.batch == 1 and not self._namespace:
+            return {}, set()
+        digests = {self._trial.hasher.unit(self._scope, key): key for key in keys}
+        query = (
+            sa.select(UnitRow.digest, UnitRow.trial_id, AssignmentRow.arm_id)
+            .join(AssignmentRow, AssignmentRow.unit_id == UnitRow.id)
+            .where(UnitRow.trial_id.in_(trial_ids))
+        )
+        known: dict[str, int] = {}
+        elsewhere: set[str] = set()
+        for some in _chunks(list(digests), 500):
+            for digest, trial_id, arm_id in self._session.execute(
+                query.where(UnitRow.digest.in_(some))
+            ):
+                key = digests[bytes(digest)]
+                if trial_id == self._trial.record.id:
+                    known[key] = self._ids.get(arm_id, HELD_OUT)
+                else:
+                    elsewhere.add(key)
+        return known, elsewhere
+
+
+def _chunks(values: list[bytes], size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _refuse_repeats(roll: _Roll, refusals: Refusals) -> None:
+    if len(set(roll.keys)) == len(roll.keys):
+        return
+    first: dict[str, int] = {}
+    keep: list[int] = []
+    for i, (line, key) in enumerate(zip(roll.lines, roll.keys, strict=True)):
+        if key in first:
+            refusals.add(line, f"the same unit as line {first[key]}", "list each unit once")
+        else:
+            first[key] = line
+            keep.append(i)
+    roll.lines = [roll.lines[i] for i in keep]
+    roll.keys = [roll.keys[i] for i in keep]
+    roll.strata = [roll.strata[i] for i in keep]
+    if roll.clusters:
+        roll.clusters = [roll.clusters[i] for i in keep]
+
+
+def _draw(roll: _Roll, trial: _Trial, name: str) -> Allocation | None:
+    if not roll.keys:
+        if roll.known:
+            return None
+        says = "every unit of the list is excluded, so there is nobody to randomise"
+        raise Invalid(name, [Problem("", says, "check the list and the plan's exclusions")])
+    roster = Roster(
+        keys=roll.keys,
+        strata=roll.strata if trial.definition.design.strata else None,
+        clusters=roll.clusters or None,
+    )
+    design = design_for(trial.definition.design, trial.definition.arms)
+    return design.draw(roster, seed=trial.seed, trial=trial.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Enrolment:
+    """A list that has been read and drawn, on its way into the files and the store."""
+
+    request: Request
+    trial: _Trial
+    roll: _Roll
+    drawn: Allocation | None
+    refusals: Refusals
+    fingerprint: str
+    actor: str
+
+    def write(self, store: Store, progress: ledger.Progress) -> ledger.Report:
+        """Second reading: per-arm files and staged assignments, made visible together."""
+        place = {line: i for i, line in enumerate(self.roll.lines)}
+        with (
+            staging.stage(store, units=UNITS, identifiers=IDENTIFIERS) as stages,
+            files.open_table(self.request.path) as table,
+        ):
+            columns = UnitColumns.of(table, self.trial.definition)
+            with self._arm_files(table) as out:
+                done = 0
+                for batch in batches(table.rows):
+                    given = [(line, row, *self._code(line, place)) for line, row in batch]
+                    self._put_files(given, out, table.columns)
+                    self._put_stages(given, columns, stages)
+                    done += len(batch)
+                    progress(done)
+                if out is not None:
+                    out.refuse()
+                report = self._merge(stages)
+        if out is None:
+            return report
+        listed = {"files": [str(path) for path in out.paths]}
+        return replace(report, detail={**report.detail, **listed})
+
+    def _code(self, line: int, place: dict[int, int]) -> tuple[int | None, int | None]:
+        """The arm code of a line, and its place in the draw; the latter only where it is new."""
+        i = place.get(line)
+        if i is None or self.drawn is None:
+            return self.roll.known.get(line), None
+        return int(self.drawn.arm[i]), i
+
+    def _arm_files(
+        self, table: files.Table
+    ) -> AbstractContextManager[armfiles.ArmFiles | None]:
+        if self.request.out is None:
+            return nullcontext(None)
+        trial = self.trial.definition
+        return armfiles.open_arm_files(
+            self.request.out, trial.arms, table.columns, self.request.fmt,
+            channel=trial.about.channel,
+        )  # fmt: skip
+
+    def _put_files(
+        self, given: list[_Given], out: armfiles.ArmFiles | None, names: tuple[str, ...]
+    ) -> None:
+        if out is None:
+            return
+        for line, row, code, _ in given:
+            if code is not None:
+                out.write(code, dict(zip(names, row, strict=True)), line=line)
+
+    def _put_stages(
+        self, given: list[_Given], columns: UnitColumns, stages: staging.Staging
+    ) -> None:
+        now, hasher = clock.epoch(clock.now()), self.trial.hasher
+        named = scope(self.trial.definition)
+        units: list[tuple[object, ...]] = []
+        identifiers: list[tuple[object, ...]] = []
+        for line, row, code, i in given:
+            if i is None or code is None or self.drawn is None:
+                continue
+            digest = hasher.unit(named, columns.key(row))
+            cluster = row[columns.cluster].strip() if columns.cluster is not None else ""
+            units.append((
+                line, digest, None if code == HELD_OUT else self.trial.arm_ids[code], now,
+                stratum_label(columns.levels(row)),
+                cluster_number(hasher, named, cluster) if cluster else None,
+                columns.document(row), int(self.drawn.position[i]),
+                float(self.drawn.probability[i]),
+            ))  # fmt: skip
+            identifiers += [(digest, kind, found) for kind, found in columns.digests(row, hasher)]
+        stages["units"].put(units)
+        stages["identifiers"].put(identifiers)
+
+    def _merge(self, stages: staging.Staging) -> ledger.Report:
+        roll, drawn = self.roll, self.drawn
+        detail = {
+            "arms": drawn.counts() if drawn else {},
+            "held_out": drawn.held_out if drawn else 0,
+            "excluded": dict(sorted(roll.excluded.items())),
+            "already_in_trial": len(roll.known),
+            "batch": self.trial.batch,
+        }
+        with stages.merge() as session:
+            row = registry.row_of(session, self.trial.record.key, lock=True)
+            _refuse_if_moved(session, row, self.trial)
+            added, _ = merge(stages, row.id)
+            report = ledger.Report(
+                kind="units", file=self.request.path.name, rows=roll.rows, added=added,
+                unchanged=len(roll.known), refused=self.refusals.count, detail=detail,
+                problems=tuple(self.refusals.problems), repeated=drawn is None,
+                notes=_notes(roll, drawn),
+            )  # fmt: skip
+            if drawn is not None:
+                self._enter(session, stages, row.id, report)
+        return report
+
+    def _enter(
+        self, session: Session, stages: staging.Staging, trial_id: int, report: ledger.Report
+    ) -> None:
+        entry = ledger.enter(
+            session, report, trial_id=trial_id, subject=self.trial.record.key,
+            fingerprint=self.fingerprint, actor=self.actor,
+        )  # fmt: skip
+        number_import(stages, trial_id, entry.id)
+        session.execute(
+            sa.update(AssignmentRow)
+            .where(AssignmentRow.import_id == entry.id)
+            .values(epoch=self.trial.batch)
+        )
+        session.add_all(
+            ExclusionRow(trial_id=trial_id, import_id=entry.id, reason=reason, units=n)
+            for reason, n in self.roll.excluded.items()
+        )
+
+
+def _refuse_if_moved(session: Session, row: TrialRow, trial: _Trial) -> None:
+    """Somebody else enrolled a list, or ended the trial, between our reading and our writing."""
+    latest = sa.select(sa.func.max(AssignmentRow.epoch)).where(AssignmentRow.trial_id == row.id)
+    if row.state != "live" or (session.scalar(latest) or 0) + 1 != trial.batch:
+        raise Conflict("the trial changed while this list was being read", "run the command again")
+
+
+def _notes(roll: _Roll, drawn: Allocation | None) -> tuple[str, ...]:
+    notes = []
+    if drawn is None:
+        notes.append("every unit was in the trial already; nobody was assigned anew")
+    elif roll.known:
+        notes.append(f"{len(roll.known):,} units were in the trial already and keep their arm")
+    return tuple(notes)
