@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from analysis.report import marks, phrases
 from analysis.report.comparison import Contrast, contrasts
-from analysis.report.figures import capital, listed, number, percent, plural, sentence
+from analysis.report.figures import capital, listed, lower_first, number, percent, plural, sentence
 from analysis.report.marks import Panel, Row, Rule, Spec
-from analysis.report.method import deflection_sentences, fewer_or_more
+from analysis.report.method import deflection_sentences, fewer_or_more, saved_range
 from analysis.report.reading import (
     Interval,
     Json,
@@ -141,7 +141,7 @@ def effects_chart(trial: Trial, result: Json) -> Chart | None:
         [_effect_panel(trial, metric, cs) for metric, cs in told],
         title="What changed",
         conclusion=_effects_conclusion(every),
-        columns=("Measure", "Comparison", "Difference", "Range", "What it shows"),
+        columns=("Measure", "Version", "Difference", "Range", "What it shows"),
         rows=[_effect_cells(c) for c in every],
     )
 
@@ -161,7 +161,7 @@ def _effect_panel(trial: Trial, metric: Metric, cs: list[Contrast]) -> Panel:
     unit = plural(trial.about.unit or "person")
     scale = base or 1
     return Panel(
-        rows=[_effect_row(c, scale) for c in cs],
+        rows=[_effect_row(c, scale, named=len(trial.arms) > 2) for c in cs],
         heading=metric_title(metric),
         note=_note(metric, cs, base),
         axis=f"Difference per {base:,} {unit}" if base else "Difference",
@@ -200,12 +200,14 @@ def _note(metric: Metric, cs: list[Contrast], base: int | None) -> str:
     return " ".join(said)
 
 
-def _effect_row(contrast: Contrast, scale: int) -> Row:
+def _effect_row(contrast: Contrast, scale: int, *, named: bool) -> Row:
+    """With one new version its name says nothing new: the figure takes its place."""
     found = contrast.difference
     assert isinstance(found, Interval)
+    figure, shows = _difference(contrast, found), _shows(contrast)
     return Row(
-        name=contrast.treatment,
-        says=_difference(contrast, found),
+        name=contrast.treatment if named else capital(figure),
+        says=f"{figure}: {lower_first(shows)}" if named else shows,
         value=found.estimate * scale,
         low=None if found.low is None else found.low * scale,
         high=None if found.high is None else found.high * scale,
@@ -226,7 +228,7 @@ def _effect_cells(contrast: Contrast) -> tuple[str, ...]:
     per = f" per {base:,}" if base else ""
     return (
         metric_title(metric),
-        f"{contrast.treatment} against {contrast.control}",
+        contrast.treatment,
         f"{_difference(contrast, found)}{per if found.estimate else ''}",
         capital(phrases.span(metric, found, base)),
         _shows(contrast),
@@ -299,10 +301,9 @@ def _bar(name: str, found: Interval, kind: marks.Kind) -> Row:
 def _saved_cell(found: object) -> str:
     if not isinstance(found, Interval):
         return "–"
-    said = fewer_or_more(found.estimate)
-    if found.low is None or found.high is None:
-        return capital(said)
-    return f"{capital(said)} ({fewer_or_more(found.low)} to {fewer_or_more(found.high)})"
+    said, span = capital(fewer_or_more(found.estimate)), saved_range(found)
+    joins = "between " if " and " in span else ""
+    return f"{said} ({joins}{span})" if span else said
 
 
 def _leak_cell(contrast: Json) -> str:
@@ -344,7 +345,7 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
         [panel],
         title="Effect in each group",
         conclusion=_segments_conclusion([c for _, c, _ in told]),
-        columns=("Group", "Comparison", "Difference", "Range", "Pooled with the other groups"),
+        columns=("Group", "Version", "Difference", "Range", "Pooled with the other groups"),
         rows=[_segment_cells(name, c, pooled) for name, c, pooled in told],
     )
 

@@ -128,7 +128,7 @@ def capital(text: str) -> str:
 
 def lower_first(text: str) -> str:
     """The text as it reads in the middle of a sentence: an abbreviation keeps its capitals."""
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def sentence(text: str) -> str:

@@ -17,14 +17,14 @@ INK = "#0b0c0c"
 QUIET = "#505a5f"
 HAIRLINE = "#dfe6e5"
 NEW = "#0b5d5a"
+BAR = "#4a9d97"
 PALE = "#b9d6d3"
 HARM = "#a01a10"
 WIDE = 640
 NARROW = 300
 
-# How far apart rows are, and how far above or below its middle each part of a row lies.
-_ROOMY = {"step": 54, "name": -11, "says": -11, "mark": 12}
-_TIGHT = {"step": 76, "name": -24, "says": -4, "mark": 18}
+_LINE = 18  # the height of a line of text
+_BAND = 34  # the height of the mark under its text
 
 Kind = Literal["control", "new", "quiet"]
 Spec = dict[str, Any]
@@ -93,17 +93,41 @@ _CONFIG: Spec = {
 }  # fmt: skip
 
 
-def _places(width: int) -> dict[str, int]:
-    return _ROOMY if width > NARROW else _TIGHT
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """Where the parts of a row lie, as distances from its middle: down is positive."""
+
+    step: int
+    name: int
+    says: int
+    mark: int
+    aside: bool
+
+
+def _layout(panel: Panel, width: int) -> _Layout:
+    """Rows are as high as the longest name asks; on a phone the figures go below the name."""
+    aside = width > NARROW
+    lines = max(len(_named(row, width)) for row in panel.rows)
+    step = _LINE * (lines + (not aside)) + _BAND
+    top = -step // 2 + 11
+    says = top if aside else top + _LINE * lines
+    return _Layout(step=step, name=top, says=says, mark=step // 2 - 15, aside=aside)
+
+
+def _named(row: Row, width: int) -> list[str]:
+    """The row's name in lines that leave room for its figures."""
+    taken = 7 * len(row.says) + 24 if width > NARROW else 0
+    return _lines(row.name, width - taken, 7.8)
 
 
 def _panel(panel: Panel, width: int) -> Spec:
+    layout = _layout(panel, width)
     spec: Spec = {
         "width": width,
-        "height": {"step": _places(width)["step"]},
-        "data": {"values": [_datum(i, row) for i, row in enumerate(panel.rows)]},
+        "height": {"step": layout.step},
+        "data": {"values": [_datum(i, row, width) for i, row in enumerate(panel.rows)]},
         "encoding": {"y": {"field": "row", "type": "ordinal", "axis": None}},
-        "layer": [*_rules(panel), *_values(panel, width), *_names(width)],
+        "layer": [*_rules(panel), *_values(panel, layout), *_names(layout, width)],
     }
     if panel.heading:
         spec["title"] = {"text": _lines(panel.heading, width, 8.4)}
@@ -112,15 +136,15 @@ def _panel(panel: Panel, width: int) -> Spec:
     return spec
 
 
-def _datum(index: int, row: Row) -> Spec:
-    datum: Spec = {"row": index, "name": row.name, "says": row.says, "kind": row.kind}
-    ends = {"value": row.value, "low": row.low, "high": row.high, "zero": 0}
+def _datum(index: int, row: Row, width: int) -> Spec:
+    datum: Spec = {"row": index, "name": _named(row, width), "says": row.says, "kind": row.kind}
+    ends = {"value": row.value, "low": row.low, "high": row.high}
     return datum | {key: end for key, end in ends.items() if end is not None}
 
 
 def _lines(text: str, width: int, per_character: float) -> list[str]:
     """``text`` broken to fit ``width`` pixels: Vega does not wrap."""
-    return textwrap.wrap(text, max(int(width / per_character), 20)) or [""]
+    return textwrap.wrap(text, max(int(width / per_character), 16)) or [""]
 
 
 def _x(panel: Panel, name: str = "value") -> Spec:
@@ -146,48 +170,46 @@ def _rules(panel: Panel) -> list[Spec]:
     ]  # fmt: skip
 
 
-def _values(panel: Panel, width: int) -> list[Spec]:
+def _values(panel: Panel, layout: _Layout) -> list[Spec]:
     """The estimates: bars or points, with their intervals."""
-    lower = _places(width)["mark"]
+    colours = [QUIET, BAR if panel.bars else NEW, PALE]
     colour = {
         "field": "kind", "type": "nominal", "legend": None,
-        "scale": {"domain": ["control", "new", "quiet"], "range": [QUIET, NEW, PALE]},
+        "scale": {"domain": ["control", "new", "quiet"], "range": colours},
     }  # fmt: skip
     shape = {
         "field": "kind", "type": "nominal", "legend": None,
         "scale": {"domain": ["control", "new", "quiet"], "range": ["diamond", "circle", "square"]},
     }  # fmt: skip
     interval: Spec = {
-        "mark": {"type": "rule", "strokeWidth": 3, "strokeCap": "round", "yOffset": lower},
+        "mark": {"type": "rule", "strokeWidth": 3, "strokeCap": "round", "yOffset": layout.mark},
         "encoding": {"x": _x(panel, "low"), "x2": {"field": "high"}, "color": colour},
         "transform": [{"filter": {"field": "low", "valid": True}},
                       {"filter": {"field": "high", "valid": True}}],
     }  # fmt: skip
     if panel.bars:
         bar: Spec = {
-            "mark": {"type": "bar", "height": 18, "yOffset": lower},
+            "mark": {"type": "bar", "height": 18, "yOffset": layout.mark},
             "encoding": {"x": _x(panel), "x2": {"datum": 0}, "color": colour},
         }
         interval["encoding"]["color"] = {"value": INK}
         interval["mark"]["strokeWidth"] = 2
         return [bar, interval]
     point: Spec = {
-        "mark": {"type": "point", "filled": True, "opacity": 1, "size": 170, "yOffset": lower,
+        "mark": {"type": "point", "filled": True, "opacity": 1, "size": 170, "yOffset": layout.mark,
                  "stroke": "#ffffff", "strokeWidth": 1.5},
         "encoding": {"x": _x(panel), "color": colour, "shape": shape},
     }  # fmt: skip
     return [interval, point]
 
 
-def _names(width: int) -> list[Spec]:
+def _names(layout: _Layout, width: int) -> list[Spec]:
     """Above each line: its name, and its figures at the right (below the name on a phone)."""
-    place = _places(width)
-    aside = place["says"] == place["name"]
-    name = {"align": "left", "yOffset": place["name"], "fontWeight": "bold"}
-    says = {"align": "right" if aside else "left", "yOffset": place["says"]}
+    name = {"align": "left", "yOffset": layout.name, "fontWeight": "bold", "lineHeight": _LINE}
+    says = {"align": "right" if layout.aside else "left", "yOffset": layout.says}
     return [
         *_haloed("name", name, at=0),
-        *_haloed("says", says, at=width if aside else 0),
+        *_haloed("says", says, at=width if layout.aside else 0),
     ]
 
 
@@ -195,5 +217,5 @@ def _haloed(field_name: str, mark: Spec, *, at: int) -> list[Spec]:
     """Text with a white edge under it, so that lines behind do not cross it."""
     text = {"type": "text", "baseline": "middle", **mark}
     encoding = {"x": {"value": at}, "text": {"field": field_name}}
-    edge = {**text, "stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}
+    edge = {**text, "stroke": "#ffffff", "strokeWidth": 9, "strokeJoin": "round"}
     return [{"mark": edge, "encoding": encoding}, {"mark": text, "encoding": encoding}]

@@ -155,13 +155,20 @@ def fewer_or_more(estimate: float) -> str:
 
 def saved(net: Interval) -> str:
     """A net saving with its range, or the range alone where it takes in none."""
-    ends = [e for e in (net.low, net.high) if e is not None]
-    span = ""
-    if len(ends) == 2:
-        span = f"{fewer_or_more(net.low or 0.0)} to {fewer_or_more(net.high or 0.0)}"
-    if len(ends) == 2 and min(ends) <= 0 <= max(ends):
+    span = saved_range(net)
+    if net.low is not None and net.high is not None and net.low <= 0 <= net.high:
         return f"anything from {span} is possible"
-    return f"about {fewer_or_more(net.estimate)}{f' (from {span})' if span else ''}"
+    return f"about {fewer_or_more(net.estimate)}{f' (between {span})' if span else ''}"
+
+
+def saved_range(found: Interval) -> str:
+    """The ends of a saving: ``24 and 80 fewer contacts``, or ``4 more contacts to 9 fewer …``."""
+    if found.low is None or found.high is None:
+        return ""
+    if found.low * found.high <= 0:
+        return f"{fewer_or_more(found.low)} to {fewer_or_more(found.high)}"
+    near, far = sorted((found.low, found.high), key=abs)
+    return f"{fewer_or_more(near).split()[0]} and {fewer_or_more(far)}"
 
 
 def method(trial: Trial, result: Json) -> list[str]:

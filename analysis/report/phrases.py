@@ -38,6 +38,10 @@ _VERBS = frozenset(
     [
         "paid",
         "gave",
+        "set",
+        "said",
+        "rose",
+        "fell",
         "rang",
         "sent",
         "voted",
@@ -82,6 +86,8 @@ _BREAKS = frozenset(
         "before",
     ]
 )
+_AFTER_A_VERB = _DETERMINERS | _BREAKS | {"us", "them", "again", "", "it"}
+_SINGULAR = frozenset({"summons", "business", "address", "access", "process", "illness"})
 _SHARE_WORDS = ("rate", "share", "proportion", "percentage")
 _TIMES = frozenset({"handle_seconds", "wait_seconds"})
 
@@ -183,12 +189,13 @@ def each(unit: str, base: int | None) -> str:
 def happened(metric: Metric) -> str:
     """What befell the unit, as a predicate in the past: ``had any contact``, ``paid in full``."""
     title = lower_first(metric_title(metric))
-    first = title.split()[0] if title.split() else "it"
-    if first in _VERBS or (first.endswith("ed") and first != "need"):
+    first, then = [*title.split(), "it", ""][:2]
+    if first in _VERBS or (first.endswith("ed") and then in _AFTER_A_VERB):
         return title
     if any(word in title.split() for word in _SHARE_WORDS):
         return f"counted towards ‘{title}’"
-    if first in _DETERMINERS or _head(title).endswith("s"):
+    plural_first = first.endswith("s") and first not in _SINGULAR
+    if first in _DETERMINERS or plural_first or _head(title).endswith("s"):
         return f"had {title}"
     return f"had {'an' if first[0] in 'aeiou' else 'a'} {title}"
 

@@ -6,6 +6,7 @@ Icon arrays help people of every numeracy to judge a risk (Galesic, Garcia-Retam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -15,8 +16,7 @@ _COLUMNS = 40
 _STEP = 8
 _HAPPENED = {True: "#505a5f", False: "#0b5d5a"}
 _REST = "#d3dedd"
-_SAVED = "#f5c400"
-_ADDED = "#a01a10"
+_MARKED = {"better": "#f5c400", "worse": "#a01a10"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,24 +28,26 @@ class Pictogram:
     marked: str
 
 
-def pictograms(found: list[Frequency], *, settled: frozenset[str]) -> list[Pictogram]:
+def pictograms(found: list[Frequency], *, settled: Mapping[str, str]) -> list[Pictogram]:
     """One icon array an arm, where the frequencies are per 1,000.
 
-    ``settled`` names the arms whose difference from the control is shown; only theirs is marked.
+    ``settled`` says of each arm whose difference from the control is shown whether it is
+    ``better`` or ``worse``; only theirs is marked.
     """
     if not found or any(f.base != 1_000 for f in found):
         return []
     control = round(found[0].count)
-    return [_drawn(f, control if f.arm in settled else round(f.count)) for f in found]
+    return [_drawn(f, control, settled.get(f.arm, "")) for f in found]
 
 
-def _drawn(frequency: Frequency, control: int) -> Pictogram:
+def _drawn(frequency: Frequency, against: int, standing: str) -> Pictogram:
     count = round(frequency.count)
+    control = against if standing in _MARKED else count
     apart = abs(count - control)
     common = min(count, control)
     groups = [
         (range(common), _HAPPENED[frequency.control]),
-        (range(common, common + apart), _SAVED if count < control else _ADDED),
+        (range(common, common + apart), _MARKED.get(standing, _REST)),
         (range(common + apart, frequency.base), _REST),
     ]
     height = -(-frequency.base // _COLUMNS) * _STEP

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from analysis.report import charts, figures, method, render, words
+from analysis.report import charts, figures, method, phrases, render, words
 from analysis.report.charts import Chart
 from analysis.report.comparison import contrasts
 from analysis.report.method import Check
@@ -91,6 +91,7 @@ class Report:
     generated: str
     verdict: Verdict
     support: tuple[str, ...]
+    ranges: str
     maturing: str
     hypothesis: str
     frequencies: tuple[Frequency, ...]
@@ -104,6 +105,7 @@ class Report:
     method: tuple[str, ...]
     versions: tuple[Version, ...]
     figures: tuple[Cells, ...]
+    posteriors: tuple[Cells, ...]
     provenance: tuple[tuple[str, str], ...]
 
 
@@ -119,6 +121,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         generated=figures.moment(generated_at),
         verdict=words.verdict(trial, result),
         support=tuple(words.support(trial, result)),
+        ranges=words.range_meaning(trial, result),
         maturing=words.maturing(trial, result),
         hypothesis=figures.sentence(trial.about.hypothesis),
         frequencies=tuple(frequencies),
@@ -132,6 +135,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         method=tuple(method.method(trial, result)),
         versions=versions(trial),
         figures=_figures(trial, result),
+        posteriors=_posteriors(trial, result),
         provenance=_provenance(result),
     )
 
@@ -142,9 +146,9 @@ def caption(trial: Trial) -> str:
     return " · ".join(p for p in (trial.about.service, figures.capital(channel)) if p)
 
 
-def _settled(trial: Trial, result: Json) -> frozenset[str]:
+def _settled(trial: Trial, result: Json) -> dict[str, str]:
     found = contrasts(trial, trial.primary, primary_entry(trial, result))
-    return frozenset(c.arm for c in found if c.standing in ("better", "worse"))
+    return {c.arm: c.standing for c in found}
 
 
 def _drawn(chart: Chart) -> Drawn:
@@ -167,15 +171,15 @@ def _measures(trial: Trial, result: Json, *, guardrails: bool) -> tuple[Measure,
 def defined(metric: Metric, unit: str) -> str:
     """How a metric is counted, in a sentence a newcomer follows."""
     what = {
-        "proportion": f"The share of {figures.plural(unit)} for which it happened",
+        "proportion": f"The share of {figures.plural(unit)} for which this happened",
         "count": f"The number for each {unit}",
         "mean": f"The average for each {unit}",
         "ratio": "The total divided by the total of another measure",
-        "time-to-event": "The time until it happened",
+        "time-to-event": "The time until this happened",
     }[metric.kind]
     window = f", within {figures.span_of_time(metric.window)}" if metric.window else ""
-    better = "fewer or lower" if metric.better == "lower" else "more or higher"
-    return f"{what}{window}; {better} is better."
+    better = phrases.way(metric, 1 if metric.better == "higher" else -1)
+    return f"{what}{window}. {figures.capital(better)} is better."
 
 
 def versions(trial: Trial) -> tuple[Version, ...]:
@@ -222,10 +226,24 @@ def amendments(found: list[Json]) -> tuple[Amendment, ...]:
             reason=figures.sentence(text(a, "reason", "no reason recorded")),
             when="before the first outcome" if a.get("before_first_outcome")
             else "after the first outcome was known",
-            changes=tuple(str(c) for c in a.get("changes") or ()),
+            changes=tuple(_change(c) for c in a.get("changes") or ()),
         )
         for a in found
     )  # fmt: skip
+
+
+def _change(found: object) -> str:
+    """One line of an amendment: ``{"what", "before", "after"}``, or a sentence as it is."""
+    if not isinstance(found, Mapping):
+        return str(found)
+    before, after = (_told(found.get(name)) for name in ("before", "after"))
+    return f"{found.get('what', 'plan')}: {before} became {after}"
+
+
+def _told(value: object) -> str:
+    if value is None or value in ("", [], {}):
+        return "nothing"
+    return figures.listed([str(v) for v in value]) if isinstance(value, list) else str(value)
 
 
 def _figures(trial: Trial, result: Json) -> tuple[Cells, ...]:
@@ -234,15 +252,13 @@ def _figures(trial: Trial, result: Json) -> tuple[Cells, ...]:
     for metric, entry in metric_entries(trial, result):
         for contrast in parts(entry, "contrasts"):
             arm = arm_title(trial, text(contrast, "arm"))
-            rows.append((metric_title(metric), arm, *_numbers(metric, contrast)))
+            found = interval(contrast.get("difference"))
+            if isinstance(found, Interval):
+                rows.append((metric_title(metric), arm, *_numbers(metric, contrast, found)))
     return tuple(rows)
 
 
-def _numbers(metric: Metric, contrast: Json) -> Cells:
-    difference = contrast.get("difference")
-    found = interval(difference)
-    if not isinstance(found, Interval):
-        return ("–",) * 7
+def _numbers(metric: Metric, contrast: Json, found: Interval) -> Cells:
     share = metric.kind == "proportion"
     told = figures.points if share else figures.significant
     unit = " points" if share else ""
@@ -253,9 +269,16 @@ def _numbers(metric: Metric, contrast: Json) -> Cells:
         "–" if se is None else told(se),
         _ends(found, told),
         "–" if df is None else figures.number(df),
-        *(["–" if p is None else figures.p_value(p) for p in (found.p, found.p_adjusted)]),
+        _p(found.p),
+        _p(found.p_adjusted),
+        _p(contrast.get("randomisation_p")),
         _ratio(contrast),
     )
+
+
+def _p(value: object) -> str:
+    found = finite(value)
+    return "–" if found is None else figures.p_value(found)
 
 
 def _ends(found: Interval, told: Callable[[float], str]) -> str:
@@ -271,6 +294,32 @@ def _ratio(contrast: Json) -> str:
     if ratio.low is None or ratio.high is None:
         return told
     return f"{told} ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def _posteriors(trial: Trial, result: Json) -> tuple[Cells, ...]:
+    """The second school: one line a comparison that has a posterior, with its diagnostics."""
+    rows = []
+    for metric, entry in metric_entries(trial, result):
+        told = figures.points if metric.kind == "proportion" else figures.significant
+        for contrast in parts(entry, "contrasts"):
+            posterior = part(contrast, "posterior")
+            found = interval(posterior)
+            if isinstance(found, Interval):
+                arm = arm_title(trial, text(contrast, "arm"))
+                rows.append((metric_title(metric), arm, told(found.estimate), _ends(found, told),
+                             *_diagnosed(posterior)))  # fmt: skip
+    return tuple(rows)
+
+
+def _diagnosed(posterior: Json) -> Cells:
+    """Probabilities, then whether the sampler can be believed."""
+    chances = (finite(posterior.get(k)) for k in ("probability_better", "probability_in_rope"))
+    rhat, ess = finite(posterior.get("rhat")), finite(posterior.get("ess"))
+    return (
+        *("–" if c is None else figures.capital(figures.chance(c)) for c in chances),
+        "–" if rhat is None else f"{rhat:.2f}",
+        "–" if ess is None else figures.number(ess),
+    )
 
 
 def _provenance(result: Json) -> tuple[tuple[str, str], ...]:

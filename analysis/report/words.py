@@ -59,9 +59,9 @@ _LEADS: dict[Standing, dict[str, str]] = {
     "unclear": {
         "scale": "The plan’s rule favours {t}, but a gain over {c} is not certain",
         "scale-with-conditions": "The plan’s rule favours {t}, but a gain over {c} is not certain",
-        "extend": "Keep the trial running: {t} and {c} cannot be told apart yet",
-        "adapt": "Change {t} and test again: no clear difference from {c}",
-        "stop": "Stop testing {t}: no clear difference from {c}",
+        "extend": "Keep the trial running, because {t} and {c} cannot be told apart yet",
+        "adapt": "Change {t} and test again, as it shows no clear difference from {c}",
+        "stop": "Stop testing {t}, which shows no clear difference from {c}",
         "not-yet": "It is too early to tell {t} from {c}",
         "": "No clear difference between {t} and {c}",
     },
@@ -104,7 +104,7 @@ def headline(trial: Trial, result: Json) -> str:
     told = [c for c in found if c.standing != "absent"]
     if not told:
         return f"There is no result yet: {_why_none(found)}"
-    chosen = _to_lead(told)
+    chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
     lead = _lead(chosen, told, text(part(result, "verdict"), "decision"))
     return f"{lead}: {_evidence(chosen)}{_others(chosen, told)}."
 
@@ -122,10 +122,10 @@ def _why_none(found: list[Contrast]) -> str:
     return "the main measure has not been analysed."
 
 
-def _to_lead(told: list[Contrast]) -> Contrast:
-    """The comparison the headline speaks of: a shown gain first, then what is not settled."""
+def _to_lead(told: list[Contrast], decided: str) -> Contrast:
+    """The comparison the headline speaks of: the arm decided on, or the one furthest ahead."""
     rank = {"better": 2, "unclear": 1, "worse": 0, "absent": -1}
-    return max(told, key=lambda c: (rank[c.standing], c.gain))
+    return max(told, key=lambda c: (c.arm == decided, rank[c.standing], c.gain))
 
 
 def _lead(chosen: Contrast, told: list[Contrast], decision: str) -> str:
@@ -187,13 +187,13 @@ def _others(chosen: Contrast, told: list[Contrast]) -> str:
 
 
 def support(trial: Trial, result: Json) -> list[str]:
-    """The sentences under the headline: what the range means, the target, the second school."""
+    """The sentences under the headline: the plan's target and the second school."""
     found = contrasts(trial, trial.primary, primary_entry(trial, result))
     told = [c for c in found if c.standing != "absent"]
     if not told:
         return []
-    chosen = _to_lead(told)
-    said = [_meaning(chosen), _against_target(chosen), _probability(chosen)]
+    chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
+    said = [_against_target(chosen), _probability(chosen)]
     if sum(c.standing == "better" for c in told) > 1:
         said.append(
             f"Each version is compared with ‘{chosen.control}’; "
@@ -202,12 +202,15 @@ def support(trial: Trial, result: Json) -> list[str]:
     return [s for s in said if s]
 
 
-def _meaning(contrast: Contrast) -> str:
-    found = contrast.difference
-    assert isinstance(found, Interval)
+def range_meaning(trial: Trial, result: Json) -> str:
+    """What the range in the headline is, in a sentence; nothing where there is no figure."""
+    found = contrasts(trial, trial.primary, primary_entry(trial, result))
+    known = [d for c in found if isinstance(d := c.difference, Interval)]
+    if not known:
+        return ""
     return (
-        f"The range is a {level(found.level)} interval: it comes from a method that takes in the "
-        f"true effect in {level(found.level)} of trials like this one."
+        f"Ranges are {level(known[0].level)} intervals: the method takes in the true effect in "
+        f"{level(known[0].level)} of trials like this one."
     )
 
 
