@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 Mechanism = Literal["expectation", "signposting", "deflection"]
 Channel = Literal["ivr", "letter", "email", "sms", "web", "webchat", "auto-reply", "form"]
 DesignKind = Literal["individual", "stratified", "cluster", "switchback", "stepped-wedge"]
+Method = Literal["blocks", "matched", "minimisation"]
 Role = Literal["primary", "secondary", "guardrail"]
 MetricKind = Literal["proportion", "count", "mean", "ratio", "time-to-event"]
 Source = Literal["contacts", "outcomes"]
@@ -69,7 +70,13 @@ class Exclusion(Part):
 
 
 class Design(Part):
-    """How arms are allocated. Durations are in seconds."""
+    """How arms are allocated. Durations are in seconds.
+
+    ``method`` says how the few clusters (or units) of a list are kept alike: in permuted blocks,
+    in sets matched on the columns of ``balance``, or by minimisation over them. ``hours`` are a
+    switchback's opening hours, as in ``Mon-Fri 09:00-17:00``; without them the line never closes.
+    ``bank_holidays`` counts only where hours are given.
+    """
 
     kind: DesignKind = "individual"
     strata: tuple[str, ...] = Field(default=(), strict=False)
@@ -80,6 +87,10 @@ class Design(Part):
     namespace: KeyText | None = None
     holdout: float = Field(default=0.0, ge=0, lt=1)
     exclusions: tuple[Exclusion, ...] = Field(default=(), strict=False)
+    method: Method = "blocks"
+    balance: tuple[str, ...] = Field(default=(), strict=False)
+    hours: tuple[str, ...] = Field(default=(), strict=False)
+    bank_holidays: Literal["closed", "open"] = "closed"
 
 
 class Arm(Part):
@@ -208,7 +219,12 @@ class Trial(Part):
     def columns(self) -> tuple[str, ...]:
         """The columns of the unit list that the plan uses, in a fixed order, each once."""
         covariates = [c for c in self.analysis.adjust if not c.startswith("pre:")]
-        named = [*self.design.strata, *self.analysis.segments, *covariates]
+        named = [
+            *self.design.strata,
+            *self.design.balance,
+            *self.analysis.segments,
+            *covariates,
+        ]
         if self.design.cluster:
             named.append(self.design.cluster)
         return tuple(dict.fromkeys(named))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from trials.definition import hours
 from trials.definition.lines import Path
 from trials.definition.model import About, Analysis, Arm, Design, Looks, Metric
 from trials.definition.near import nearest
@@ -146,9 +147,29 @@ def _design(parts: Parts) -> Iterator[Breach]:
                      'set kind = "cluster" or remove cluster')  # fmt: skip
     if design.kind == "switchback":
         yield from _switchback(parts, design)
-    for name, values in (("strata", design.strata),):
+    yield from _method(design)
+    for name, values in (("strata", design.strata), ("balance", design.balance)):
         for repeated in [v for v, n in Counter(values).items() if n > 1]:
             yield Breach(("design", name), f"{repeated!r} is listed twice", "list it once")
+
+
+def _method(design: Design) -> Iterator[Breach]:
+    if design.method != "blocks" and not design.balance:
+        yield Breach(("design", "balance"), f"{design.method} has no columns to work on",
+                     'add balance = ["…"], columns of the unit list')  # fmt: skip
+    if design.method != "blocks" and design.kind not in ("individual", "cluster"):
+        yield Breach(("design", "method"), f"{design.method} does not go with {design.kind!r}",
+                     'set kind = "individual" or "cluster"')  # fmt: skip
+    if design.method != "blocks" and design.holdout:
+        yield Breach(("design", "holdout"), f"{design.method} cannot keep a holdout",
+                     'remove holdout or set method = "blocks"')  # fmt: skip
+    if design.method == "blocks" and design.balance:
+        yield Breach(("design", "balance"), "balance is given but the method is 'blocks'",
+                     'set method = "matched" or "minimisation", or name strata')  # fmt: skip
+    try:
+        hours.parse(design.hours)
+    except ValueError as unread:
+        yield Breach(("design", "hours"), str(unread), "write each line like 'Mon-Fri 09:00-17:00'")
 
 
 def _switchback(parts: Parts, design: Design) -> Iterator[Breach]:

@@ -13,7 +13,7 @@ Alternating in fixed step is not offered: it can run in time with opening hours 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -21,22 +21,13 @@ from itertools import groupby
 import numpy as np
 
 from trials.clock import LONDON, london
+from trials.definition.hours import DAYS, Hours
 from trials.designs.base import Allocation, Redraw, Roster
 from trials.designs.blocks import Blocked
 from trials.designs.tickets import Flags, Ints
 from trials.errors import Invalid, Problem
 
 DAY = 86_400
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-Hours = Mapping[int, tuple[tuple[time, time], ...]]
-"""Opening spans by weekday (0 is Monday); a weekday that is not there is closed.
-
-A span that closes at 00:00 closes at midnight.
-"""
-
-WEEKDAYS_9_TO_5: Hours = {day: ((time(9), time(17)),) for day in range(5)}
-ALWAYS: Hours = {day: ((time(0), time(0)),) for day in range(7)}
 
 
 def bank_holidays(starts: date, ends: date) -> frozenset[date]:
@@ -260,12 +251,3 @@ class Switchback:
 
 def _at(day: date, when: time) -> datetime:
     return datetime.combine(day, when, LONDON)
-
-
-def hours_text(hours: Hours) -> Sequence[str]:
-    """Opening hours for people: ``Monday 09:00 to 17:00``."""
-    return [
-        f"{DAYS[day]} {opens:%H:%M} to {closes:%H:%M}"
-        for day in sorted(hours)
-        for opens, closes in hours[day]
-    ]
