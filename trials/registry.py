@@ -301,6 +301,16 @@ def summaries(session: Session) -> list[TrialSummary]:
     return [_summary(row, units, plans, runs) for row in rows]
 
 
+def latest_result(session: Session, key: str) -> dict[str, Any] | None:
+    """The result document of a trial's newest run; ``None`` before the first. Raises ``NotFound``.
+
+    Kept here, beside the summaries, so that a page that shows a result loads no analysis.
+    """
+    row = row_of(session, key)
+    newest = sa.select(RunRow.result).where(RunRow.trial_id == row.id).order_by(RunRow.id.desc())
+    return session.scalar(newest.limit(1))
+
+
 def _latest_runs(session: Session) -> dict[int, RunRow]:
     newest = sa.select(sa.func.max(RunRow.id)).group_by(RunRow.trial_id)
     rows = session.scalars(sa.select(RunRow).where(RunRow.id.in_(newest)))
