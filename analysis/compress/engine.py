@@ -46,7 +46,8 @@ def open_log(store: Store) -> Iterator[Log]:
         _load(backend.con, SCANNERS[store.dialect])
         backend.con.execute("SET TimeZone = 'UTC'")
         if store.dialect == "sqlite":
-            backend.con.execute(f"ATTACH '{_quoted(str(store.url.database))}' AS log (TYPE sqlite, READ_ONLY)")
+            file = _quoted(str(store.url.database))
+            backend.con.execute(f"ATTACH '{file}' AS log (TYPE sqlite, READ_ONLY)")
             database = ("log", "main")
         else:
             address = store.url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -64,7 +64,9 @@ def measured(log: Log, frame: ir.Table, asked: Sequence[Asked], trial_id: int) -
     log_table = log.table("outcomes")
     rows = log_table.filter(log_table.trial_id == trial_id)
     starts = frame.select("unit_id", "start")
-    rows = rows.join(starts, "unit_id").select("unit_id", "metric_id", "observed_at", "value", "start")
+    rows = rows.join(starts, "unit_id").select(
+        "unit_id", "metric_id", "observed_at", "value", "start"
+    )
     columns: dict[str, ir.Value] = {}
     for one in asked:
         inside, before = _window(rows, one)

@@ -1,0 +1,151 @@
+"""Which trust checks a run makes, and from which facts. Pure but for the shapes it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from analysis import checks
+from analysis.checks import Check, Kept, Share, Split
+from analysis.compress.compressed import Compressed
+from analysis.estimates import Absent, Estimate
+from analysis.estimation import Contrast
+from analysis.facts import Facts
+from analysis.tables import Grouped
+from trials.definition.model import Trial
+
+DAY = 86400
+
+
+def run(
+    trial: Trial, facts: Facts, data: Compressed, tables: Mapping[str, Grouped | Absent], *,
+    locked: bool, cutoff: datetime, contrasts: Sequence[Contrast],
+) -> list[Check]:  # fmt: skip
+    """Every check that the facts allow, in the order a report prints them."""
+    primary = tables[trial.primary.key]
+    return [
+        _sample_ratio(trial, facts),
+        _balance(data, trial),
+        checks.exposure_balance(_shares(facts.exposed, facts.assigned))
+        if any(facts.exposed.values())
+        else checks.not_applicable("exposure-balance", "No exposures are recorded."),
+        checks.link_rate_balance(_shares(facts.linked, facts.assigned))
+        if any(facts.linked.values())
+        else checks.not_applicable("link-rate-balance", "No unit carries an identifier."),
+        _maturity(trial, facts, data, primary),
+        checks.contamination(_shares(facts.crossed, facts.exposed))
+        if any(facts.exposed.values())
+        else checks.not_applicable("contamination", "No exposures are recorded."),
+        _freshness(facts, cutoff),
+        checks.not_applicable("period-coverage", "This design has no periods.")
+        if trial.design.kind not in {"switchback", "stepped-wedge"}
+        else checks.not_applicable("period-coverage", "No periods are recorded."),
+        checks.plan_deviation(_kept(trial, facts), locked=locked),
+        _attrition(data, primary, facts),
+        *_twyman(trial, contrasts, primary),
+    ]
+
+
+def _sample_ratio(trial: Trial, facts: Facts) -> Check:
+    weights = {arm.key: arm.weight for arm in trial.arms}
+    if trial.design.kind == "cluster":
+        return checks.not_applicable(
+            "sample-ratio", "Whole clusters were randomised, so units need not split as planned."
+        )
+    strata = [Split(str(name), counts) for name, counts in facts.by_stratum.items()]
+    epochs = [Split(f"list {name}", counts) for name, counts in facts.by_epoch.items()]
+    return checks.sample_ratio(
+        facts.assigned, weights, unit=trial.about.unit,
+        strata=strata if len(strata) > 1 else (), epochs=epochs if len(epochs) > 1 else (),
+    )  # fmt: skip
+
+
+def _balance(data: Compressed, trial: Trial) -> Check:
+    return checks.randomisation_balance(data.metrics[trial.primary.key])
+
+
+def _shares(some: Mapping[str, int], every: Mapping[str, int]) -> dict[str, Share]:
+    return {arm: Share(some.get(arm, 0), n) for arm, n in every.items()}
+
+
+def _maturity(
+    trial: Trial, facts: Facts, data: Compressed, primary: Grouped | Absent
+) -> Check:
+    window = trial.primary.window
+    if window is None:
+        return checks.not_applicable("maturity", "The main measure has no window to wait for.")
+    keys = [arm.key for arm in trial.arms]
+    events = None
+    if isinstance(primary, Grouped):
+        events = dict(zip(keys, primary.per_arm()[1].tolist(), strict=True))
+    matured = dict(zip(keys, data.matured, strict=True))
+    maturing = {arm: data.assigned[i] - data.matured[i] for i, arm in enumerate(keys)}
+    closes = facts.last_assigned + timedelta(seconds=window) if facts.last_assigned else None
+    return checks.maturity(
+        matured, maturing, window_days=window / DAY, events=events,
+        complete_on=f"{closes:%d %B %Y}".lstrip("0") if closes else "",
+    )  # fmt: skip
+
+
+def _freshness(facts: Facts, cutoff: datetime) -> Check:
+    if facts.last_outcome is None:
+        return checks.not_applicable(
+            "data-freshness", "The outcomes carry no times, so their age cannot be told."
+        )
+    return checks.data_freshness({"outcomes": facts.last_outcome}, min(cutoff, _last(facts)))
+
+
+def _last(facts: Facts) -> datetime:
+    """Once every window has closed, old data are complete data."""
+    latest = facts.last_assigned or facts.last_outcome
+    assert latest is not None
+    return latest
+
+
+def _kept(trial: Trial, facts: Facts) -> list[Kept]:
+    about = trial.about
+    points = []
+    if about.starts and facts.first_assigned:
+        points.append(Kept("first assignment on or after", f"{about.starts:%d %B %Y}".lstrip("0"),
+                           _kept_day(facts.first_assigned, about.starts, after=True)))  # fmt: skip
+    if about.ends and facts.last_assigned:
+        points.append(Kept("last assignment on or before", f"{about.ends:%d %B %Y}".lstrip("0"),
+                           _kept_day(facts.last_assigned, about.ends, after=False)))  # fmt: skip
+    return points
+
+
+def _kept_day(seen: datetime, planned: object, *, after: bool) -> str:
+    from trials.clock import london
+
+    day = london(seen).date()
+    kept = day >= planned if after else day <= planned  # type: ignore[operator]
+    return f"{planned if kept else day:%d %B %Y}".lstrip("0")
+
+
+def _attrition(data: Compressed, primary: Grouped | Absent, facts: Facts) -> Check:
+    if isinstance(primary, Absent) or primary.missing is None:
+        return checks.not_applicable("attrition", "There are no outcomes to be missing.")
+    del data
+    import numpy as np
+
+    lost = np.bincount(primary.arm, primary.missing, len(primary.arms))
+    known = primary.per_arm()[0]
+    arms = list(facts.assigned)
+    return checks.attrition(
+        {arm: Share(int(lost[i]), int(lost[i] + known[i])) for i, arm in enumerate(arms)}
+    )
+
+
+def _twyman(
+    trial: Trial, contrasts: Sequence[Contrast], primary: Grouped | Absent
+) -> list[Check]:
+    if isinstance(primary, Absent):
+        return []
+    mine = [c for c in contrasts if c.metric.role == "primary"]
+    known = [c.difference for c in mine if isinstance(c.difference, Estimate)]
+    if not known or trial.primary.kind == "ratio":
+        return []
+    n, y, _ = primary.per_arm()
+    base = float(y[primary.control] / n[primary.control]) if n[primary.control] else None
+    largest = max(known, key=lambda e: abs(e.estimate))
+    return [checks.twyman(largest, base, proportion=trial.primary.kind == "proportion")]

@@ -1,0 +1,246 @@
+"""From grouped tables to the metrics of a result: every contrast the plan asks for.
+
+Pure: tables and a plan go in, result data comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from analysis.bayesian.posterior import Posterior, effect_posterior
+from analysis.estimates import Absent, Estimate, to_json
+from analysis.frequentist.arms import arm_means
+from analysis.frequentist.difference import difference, ratio
+from analysis.frequentist.dunnett import from_contrasts
+from analysis.frequentist.multiplicity import family
+from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
+from analysis.tables import Grouped
+from trials.definition.model import Metric, Prior, Trial
+
+School = Literal["frequentist", "bayesian", "both"]
+Outcome = Estimate | Absent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One arm against the control on one metric."""
+
+    metric: Metric
+    arm: str
+    versus: str
+    difference: Outcome
+    unadjusted: Outcome
+    ratio: Outcome
+    posterior: Posterior | Absent | None
+    guardrail: dict[str, Any] | None = None
+    randomisation_p: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's contrast."""
+        return {
+            "arm": self.arm, "versus": self.versus,
+            "difference": to_json(self.difference), "ratio": to_json(self.ratio),
+            "unadjusted": to_json(self.unadjusted), "randomisation_p": self.randomisation_p,
+            "posterior": None if self.posterior is None else self.posterior.to_json(),
+            "guardrail": self.guardrail,
+        }  # fmt: skip
+
+
+def contrasts(
+    trial: Trial, tables: Mapping[str, Grouped | Absent], school: School
+) -> list[Contrast]:
+    """Every contrast of every metric, p-values adjusted within the plan's families."""
+    found = [
+        contrast
+        for metric in trial.metrics
+        for contrast in _of_metric(trial, metric, tables[metric.key], school)
+    ]
+    if trial.analysis.multiplicity == "dunnett":
+        return _dunnett(trial, found, tables)
+    return _adjusted(trial, found)
+
+
+def _of_metric(
+    trial: Trial, metric: Metric, table: Grouped | Absent, school: School
+) -> list[Contrast]:
+    control = trial.control.key
+    others = [(i, arm.key) for i, arm in enumerate(trial.arms) if not arm.control]
+    if isinstance(table, Absent):
+        return [
+            Contrast(metric=metric, arm=key, versus=control, difference=table, unadjusted=table,
+                     ratio=table, posterior=table if school != "frequentist" else None)
+            for _, key in others
+        ]  # fmt: skip
+    return [_contrast(trial, metric, table, i, key, school) for i, key in others]
+
+
+def _contrast(
+    trial: Trial, metric: Metric, table: Grouped, arm: int, key: str, school: School
+) -> Contrast:
+    level = 1 - trial.analysis.alpha
+    adjust = bool(trial.analysis.adjust) and table.x is not None
+    plain = _difference(metric, table, arm, level=level, adjust=False)
+    main = _difference(metric, table, arm, level=level, adjust=True) if adjust else plain
+    return Contrast(
+        metric=metric, arm=key, versus=trial.control.key,
+        difference=main, unadjusted=plain,
+        ratio=_ratio(metric, table, arm, level=level, adjust=adjust),
+        posterior=posterior(trial, metric, main) if school != "frequentist" else None,
+        guardrail=_guardrail(metric, main, trial.analysis.alpha),
+    )  # fmt: skip
+
+
+def _difference(
+    metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool
+) -> Outcome:
+    if metric.kind == "ratio":
+        return ratio_difference(table, arm, level=level)
+    return difference(table, arm, level=level, adjust=adjust)
+
+
+def _ratio(metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool) -> Outcome:
+    if metric.kind == "ratio":
+        return ratio_of_ratios(table, arm, level=level)
+    return ratio(table, arm, level=level, adjust=adjust)
+
+
+def posterior(trial: Trial, metric: Metric, found: Outcome) -> Posterior | Absent:
+    """The posterior of a contrast under the plan's prior.
+
+    The plan's prior is on the primary metric's absolute effect. Another metric is given it only
+    if both are proportions; otherwise the prior is flat, and so it is for a primary metric that is
+    no proportion unless the plan states one, because the default is meant for shares of people.
+    """
+    if isinstance(found, Absent):
+        return found
+    if found.se is None or found.se <= 0:
+        return Absent("no-standard-error", "There is no standard error to weigh the prior against.")
+    planned = _plan_prior_applies(trial, metric)
+    prior = trial.analysis.prior
+    if not planned:
+        prior = prior.model_copy(update={"mean": 0.0, "sd": FLAT * found.se})
+    rope = trial.analysis.rope if metric.role == "primary" else None
+    made = effect_posterior(
+        found.estimate, found.se, prior=prior, better=metric.better, rope=rope, df=found.df
+    )
+    if planned or isinstance(made, Absent):
+        return made
+    return made.noted("the plan states no prior for this metric: a flat one is used")
+
+
+def _plan_prior_applies(trial: Trial, metric: Metric) -> bool:
+    if metric.kind == trial.primary.kind == "proportion":
+        return True
+    return metric.role == "primary" and trial.analysis.prior != Prior()
+
+
+FLAT = 1000.0
+"""A normal prior this many standard errors wide moves the estimate by less than a millionth."""
+
+
+def _guardrail(metric: Metric, found: Outcome, alpha: float) -> dict[str, Any] | None:
+    """Non-inferiority by the margin: is harm beyond it ruled out, shown, or still open?
+
+    The bound is the end of the two-sided interval on the harmful side, so that the interval and
+    the verdict cannot disagree (one-sided test at half of alpha).
+    """
+    if metric.role != "guardrail" or metric.margin is None:
+        return None
+    if isinstance(found, Absent):
+        return {"margin": metric.margin, "verdict": "not-known", **found.to_json()}
+    harm_low, harm_high = (
+        (found.low, found.high) if metric.better == "lower" else (-found.high, -found.low)
+    )
+    verdict = (
+        "kept" if harm_high < metric.margin
+        else "breached" if harm_low > metric.margin else "open"
+    )  # fmt: skip
+    return {
+        "margin": metric.margin, "bound": harm_high, "verdict": verdict,
+        "non_inferior": harm_high < metric.margin, "breached": harm_low > metric.margin,
+        "level": 1 - alpha / 2,
+    }  # fmt: skip
+
+
+def _adjusted(trial: Trial, found: list[Contrast]) -> list[Contrast]:
+    """Adjust over the primary's contrasts and the secondaries; guardrails keep full alpha."""
+    method = trial.analysis.multiplicity
+    inside = [i for i, c in enumerate(found) if c.metric.role != "guardrail"]
+    members = [found[i].difference for i in inside]
+    done = family(members, method, alpha=trial.analysis.alpha)
+    result = list(found)
+    for i, member in zip(inside, done, strict=True):
+        assert member is not None
+        result[i] = replace(found[i], difference=member)
+    return result
+
+
+def _dunnett(
+    trial: Trial, found: list[Contrast], tables: Mapping[str, Grouped | Absent]
+) -> list[Contrast]:
+    """Dunnett's test over the arms of each metric; guardrails keep full alpha."""
+    result = list(found)
+    for metric in trial.metrics:
+        if metric.role == "guardrail":
+            continue
+        mine = [i for i, c in enumerate(found) if c.metric.key == metric.key]
+        done = from_contrasts(
+            [found[i].difference for i in mine], _control_variance(tables[metric.key]),
+            alpha=trial.analysis.alpha,
+        )  # fmt: skip
+        for i, member in zip(mine, done, strict=True):
+            if member is not None:
+                result[i] = replace(found[i], difference=member)
+    return result
+
+
+def _control_variance(table: Grouped | Absent) -> float:
+    """The variance of the control's mean; 0 (contrasts taken as independent) where clustered."""
+    if isinstance(table, Absent) or table.cluster is not None:
+        return 0.0
+    n, y, yy = (values[table.control] for values in table.per_arm())
+    return float((yy - y * y / n) / (n - 1) / n) if n > 1 else 0.0
+
+
+def metric_json(
+    metric: Metric, table: Grouped | Absent, mine: list[Contrast],
+    segments: list[dict[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """One entry of the result's ``metrics``."""
+    return {
+        "key": metric.key, "title": metric.title, "role": metric.role, "kind": metric.kind,
+        "better": metric.better,
+        "arms": [] if isinstance(table, Absent) else arms_json(metric, table),
+        "contrasts": [contrast.to_json() for contrast in mine],
+        "segments": segments,
+        **({"absent": table.code, "why": table.why} if isinstance(table, Absent) else {}),
+    }  # fmt: skip
+
+
+def arms_json(metric: Metric, table: Grouped) -> list[dict[str, Any]]:
+    """Per arm: n, clusters, mean, sd and interval."""
+    if metric.kind == "ratio":
+        return [arm.to_json() for arm in arm_ratios(table)]
+    kind: Literal["proportion", "mean"] = "proportion" if metric.kind == "proportion" else "mean"
+    return [arm.to_json() for arm in arm_means(table, kind=kind)]
+
+
+def segments_json(
+    trial: Trial, metric: Metric, table: Grouped | Absent, school: School
+) -> list[dict[str, Any]]:
+    """The pre-specified segments of one metric, each level by itself."""
+    if isinstance(table, Absent):
+        return []
+    return [
+        {
+            "by": name, "level": level,
+            "arms": arms_json(metric, table.segment(name, level)),
+            "contrasts": [
+                contrast.to_json()
+                for contrast in _of_metric(trial, metric, table.segment(name, level), school)
+            ],
+        }
+        for name, key in table.segments.items() for level in key.levels
+    ]  # fmt: skip

@@ -1,0 +1,129 @@
+"""Facts about a trial's units that its checks and its report need, counted in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from trials import clock
+from trials.store.tables import (
+    ArmRow,
+    AssignmentRow,
+    ExclusionRow,
+    ExposureRow,
+    IdentifierRow,
+    OutcomeRow,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Counts by arm (keys of the planned arms), and the span of the data."""
+
+    assigned: Mapping[str, int]
+    by_stratum: Mapping[str, Mapping[str, int]]
+    by_epoch: Mapping[int, Mapping[str, int]]
+    exposed: Mapping[str, int]
+    crossed: Mapping[str, int]
+    linked: Mapping[str, int]
+    held_out: int
+    excluded: Mapping[str, int]
+    first_assigned: datetime | None
+    last_assigned: datetime | None
+    last_outcome: datetime | None
+
+
+def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
+    """Count everything by arm. ``arms`` gives each arm's key by its number."""
+    mine = AssignmentRow.trial_id == trial_id
+    span = session.execute(
+        sa.select(
+            sa.func.min(sa.func.nullif(AssignmentRow.assigned_at, 0)),
+            sa.func.max(sa.func.nullif(AssignmentRow.assigned_at, 0)),
+        ).where(mine)
+    ).one()
+    latest = session.scalar(
+        sa.select(sa.func.max(sa.func.nullif(OutcomeRow.observed_at, 0))).where(
+            OutcomeRow.trial_id == trial_id
+        )
+    )
+    excluded = session.execute(
+        sa.select(ExclusionRow.reason, sa.func.sum(ExclusionRow.units))
+        .where(ExclusionRow.trial_id == trial_id)
+        .group_by(ExclusionRow.reason)
+    )
+    return Facts(
+        assigned=_by_arm(session, arms, sa.select(AssignmentRow.arm_id, sa.func.count())
+                         .where(mine).group_by(AssignmentRow.arm_id)),
+        by_stratum=_split(session, arms, AssignmentRow.stratum, mine),
+        by_epoch=_split(session, arms, AssignmentRow.epoch, mine),
+        exposed=_by_arm(session, arms, _having(ExposureRow, mine)),
+        crossed=_by_arm(session, arms, _crossed(mine)),
+        linked=_by_arm(session, arms, _having(IdentifierRow, mine)),
+        held_out=session.scalar(
+            sa.select(sa.func.count()).select_from(AssignmentRow)
+            .where(mine, AssignmentRow.arm_id.is_(None))) or 0,
+        excluded={reason: int(n) for reason, n in excluded},
+        first_assigned=_moment(span[0]), last_assigned=_moment(span[1]),
+        last_outcome=_moment(latest),
+    )  # fmt: skip
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else clock.from_epoch(seconds)
+
+
+def _by_arm(session: Session, arms: Mapping[int, str], query: sa.Select) -> dict[str, int]:  # type: ignore[type-arg]
+    found = {int(arm): int(n) for arm, n in session.execute(query) if arm is not None}
+    return {key: found.get(number, 0) for number, key in arms.items()}
+
+
+def _having(table: type[ExposureRow | IdentifierRow], mine: sa.ColumnElement[bool]) -> sa.Select:  # type: ignore[type-arg]
+    """Units by arm that have a row in ``table``."""
+    known = sa.select(table.unit_id).where(table.unit_id == AssignmentRow.unit_id).exists()
+    return (
+        sa.select(AssignmentRow.arm_id, sa.func.count()).where(mine, known)
+        .group_by(AssignmentRow.arm_id)
+    )  # fmt: skip
+
+
+def _crossed(mine: sa.ColumnElement[bool]) -> sa.Select:  # type: ignore[type-arg]
+    """Units by arm that were in fact given another arm."""
+    other = (
+        sa.select(ExposureRow.unit_id)
+        .where(ExposureRow.unit_id == AssignmentRow.unit_id, ExposureRow.arm_id.is_not(None))
+        .where(ExposureRow.arm_id != AssignmentRow.arm_id)
+        .exists()
+    )
+    return (
+        sa.select(AssignmentRow.arm_id, sa.func.count()).where(mine, other)
+        .group_by(AssignmentRow.arm_id)
+    )  # fmt: skip
+
+
+def _split(session: Session, arms: Mapping[int, str], column: object,
+           mine: sa.ColumnElement[bool]) -> dict:  # type: ignore[type-arg]  # fmt: skip
+    rows = session.execute(
+        sa.select(column, AssignmentRow.arm_id, sa.func.count())  # type: ignore[call-overload]
+        .where(mine, AssignmentRow.arm_id.is_not(None))
+        .group_by(column, AssignmentRow.arm_id)
+        .order_by(column)
+    )
+    found: dict[object, dict[str, int]] = {}
+    for level, arm, n in rows:
+        found.setdefault(level, dict.fromkeys(arms.values(), 0))[arms[arm]] = n
+    return {level: counts for level, counts in found.items() if level is not None}
+
+
+def arm_names(session: Session, trial_id: int) -> dict[int, str]:
+    """Arm keys by number, in the plan's order."""
+    rows = session.execute(
+        sa.select(ArmRow.id, ArmRow.key)
+        .where(ArmRow.trial_id == trial_id)
+        .order_by(ArmRow.position)
+    )
+    return dict(rows.all())  # type: ignore[arg-type]

@@ -1,0 +1,298 @@
+"""Running a trial's plan from end to end: one pass over the log, checks, estimates, a verdict.
+
+The result is stored with the plan's hash, the cutoff, the seed, the version and a hash of the
+data, and can be opened again exactly as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from importlib.metadata import version
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from analysis import checking, estimation, facts, verdict
+from analysis.compress import compressed, frame
+from analysis.compress.engine import open_log
+from analysis.estimates import Absent
+from analysis.planned import planned_against_actual
+from analysis.report import words
+from analysis.tables import Grouped
+from trials import audit, clock, registry
+from trials.definition.model import Trial
+from trials.errors import Conflict, SignpostError
+from trials.store.engine import Store
+from trials.store.tables import MetricRow, RunRow
+
+DISTRIBUTION = "signpost-trials"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to run: a school or both, up to when, with which seed."""
+
+    key: str
+    school: estimation.School = "both"
+    cutoff: datetime | None = None
+    seed: int = 1
+    actor: str = "analyst"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Study:
+    """Everything a run has gathered before it computes."""
+
+    record: registry.TrialRecord
+    order: Order
+    cutoff: int
+    facts: facts.Facts
+    data: compressed.Compressed
+    tables: Mapping[str, Grouped | Absent] = field(default_factory=dict)
+
+    @property
+    def trial(self) -> Trial:
+        return self.record.definition
+
+
+def analyse(store: Store, order: Order) -> dict[str, Any]:
+    """Run the plan and store the run; answers the result document.
+
+    Raises:
+        NotFound: there is no such trial.
+        Conflict: nobody has been assigned yet.
+    """
+    began = time.perf_counter()
+    cutoff = order.cutoff or clock.now()
+    with store.read() as session:
+        record = registry.load(session, order.key)
+        arms = facts.arm_names(session, record.id)
+        found = facts.gather(session, record.id, arms)
+        numbers = _metric_numbers(session, record.id)
+    if not sum(found.assigned.values()):
+        raise Conflict(f"nobody has been assigned in trial {order.key!r}",
+                       "add units, or import assignments")  # fmt: skip
+    data, tables = _compress(store, record, list(arms), numbers, clock.epoch(cutoff))
+    study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, data=data,
+                   tables=tables)  # fmt: skip
+    result = _document(study)
+    return _kept(store, study, result, seconds=time.perf_counter() - began)
+
+
+def latest_result(session: Session, key: str) -> dict[str, Any] | None:
+    """The result of a trial's newest run; ``None`` before the first. Raises ``NotFound``."""
+    row = registry.row_of(session, key)
+    return session.scalar(
+        sa.select(RunRow.result)
+        .where(RunRow.trial_id == row.id)
+        .order_by(RunRow.id.desc())
+        .limit(1)
+    )
+
+
+def cutoff_of(text: str) -> datetime:
+    """``2026-07-14`` (the whole day, Europe/London) or an ISO moment, as a UTC moment.
+
+    Raises:
+        SignpostError: the text is neither.
+    """
+    from trials.importing.values import ValueRefused, moment
+
+    try:
+        return clock.from_epoch(moment(text, end_of_day=True))
+    except ValueRefused as refused:
+        raise SignpostError(f"the cutoff {text!r} {refused}") from None
+
+
+def end_of(day: date) -> datetime:
+    """The last moment that belongs to ``day`` in Europe/London."""
+    return clock.end_of_day(day)
+
+
+def _metric_numbers(session: Session, trial_id: int) -> dict[str, int]:
+    rows = session.execute(
+        sa.select(MetricRow.key, MetricRow.id).where(MetricRow.trial_id == trial_id)
+    )
+    return dict(rows.all())  # type: ignore[arg-type]
+
+
+def _compress(
+    store: Store, record: registry.TrialRecord, arm_ids: list[int], numbers: dict[str, int],
+    cutoff: int,
+) -> tuple[compressed.Compressed, dict[str, Grouped | Absent]]:  # fmt: skip
+    """One pass over the log for all metrics it can give; the others are absent with a reason."""
+    trial = record.definition
+    asked = [
+        frame.Asked(metric=metric, number=numbers[metric.key], cutoff=cutoff)
+        for metric in trial.metrics
+    ]
+    wanted = {name.removeprefix("pre:") for name in trial.analysis.adjust if name[:4] == "pre:"}
+    pre = [one for one in asked if one.metric.key in wanted]
+    with open_log(store) as log:
+        units = frame.units(log, record.id).cache()
+        values = frame.measured(log, units, asked, record.id)
+        valued = frame.valued(units, values, asked).cache()
+        capped = _caps(valued, asked)
+        if capped != asked:
+            valued = frame.valued(units, values, capped).cache()
+        rows = frame.cells(valued, capped, pre).to_pyarrow()
+    data = compressed.build(rows, trial, arm_ids, capped, pre)
+    return data, {m.key: _usable(trial, m.key, data) for m in trial.metrics}
+
+
+def _caps(valued: Any, asked: list[frame.Asked]) -> list[frame.Asked]:
+    """Fix each winsorising cap as the pooled quantile of the matured units' values."""
+    from dataclasses import replace
+
+    done = []
+    for one in asked:
+        if one.metric.cap is None:
+            done.append(one)
+            continue
+        used = valued.filter(valued[f"{one.column}_use"] > 0)
+        cap = used[f"{one.column}_y"].quantile(one.metric.cap).execute()
+        done.append(replace(one, cap=float(cap)) if cap == cap else one)  # noqa: PLR0124 - not a number
+    return done
+
+
+def _usable(trial: Trial, key: str, data: compressed.Compressed) -> Grouped | Absent:
+    metric, table = trial.metric(key), data.metrics[key]
+    if metric.source == "contacts":
+        return Absent("no-contact-log", "No contact log has been imported for this trial.")
+    if metric.kind == "time-to-event":
+        return Absent("not-measured", "Times to an event are read from the contact log.")
+    if table.total == 0 and data.open_units[key] >= data.units:
+        return Absent("not-matured", "Nobody has completed the outcome window yet.")
+    if table.total == 0:
+        return Absent("no-outcomes", f"No outcome has been imported for {key!r}.")
+    return _refuse_only_ones(trial, key, table)
+
+
+def _refuse_only_ones(trial: Trial, key: str, table: Grouped) -> Grouped | Absent:
+    """A list of those who did it, taken as if it were everybody, would say that all did it."""
+    metric = trial.metric(key)
+    missing = float(table.missing.sum()) if table.missing is not None else 0.0
+    listed_only = metric.absent_means == "missing" and table.y.sum() == table.n.sum()
+    if metric.kind == "proportion" and listed_only and missing > 0:
+        return Absent(
+            "only-ones",
+            f"Every value of {key!r} is 1 and {missing:,.0f} units have none: if no row means "
+            'that it did not happen, set absent_means = "zero" in the metric.',
+        )
+    return table
+
+
+def _document(study: _Study) -> dict[str, Any]:
+    """The result document of the contract, all but the run's own number."""
+    trial, record, school = study.trial, study.record, study.order.school
+    contrasts = estimation.contrasts(trial, study.tables, school)
+    checks = checking.run(trial, study.facts, study.data, study.tables, locked=record.locked,
+                          cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
+    evidence = verdict.Evidence(
+        trial=trial, contrasts=contrasts, checks=checks, over=_over(study),
+        maturing=study.data.units - sum(study.data.matured),
+    )  # fmt: skip
+    judged = verdict.decide(evidence)
+    result: dict[str, Any] = {
+        "trial": trial.key, "plan_hash": record.plan_hash, "locked": record.locked,
+        "run": {},
+        "units": _units(study),
+        "checks": [check.to_json() for check in checks],
+        "metrics": [
+            estimation.metric_json(
+                metric, study.tables[metric.key],
+                [c for c in contrasts if c.metric.key == metric.key],
+                estimation.segments_json(trial, metric, study.tables[metric.key], school),
+            )
+            for metric in trial.metrics
+        ],
+        "deflection": None,
+        "plan": _plan(study),
+        "verdict": {"decision": judged.decision, "reasons": list(judged.reasons),
+                    "arm": judged.arm},
+    }  # fmt: skip
+    result["verdict"]["says"] = words.headline(trial, result)
+    return result
+
+
+def _over(study: _Study) -> bool:
+    ends = study.trial.about.ends
+    if ends is None or study.record.state in {"stopped", "decided"}:
+        return True
+    return study.cutoff >= clock.epoch(end_of(ends)) - 1
+
+
+def _units(study: _Study) -> dict[str, Any]:
+    arms, data = study.facts.assigned, study.data
+    linked = {
+        arm: study.facts.linked[arm] / n if n else None for arm, n in arms.items()
+    }
+    return {
+        "assigned": data.units, "matured": sum(data.matured),
+        "maturing": data.units - sum(data.matured),
+        "clusters": sum(data.clusters) if data.clusters else None,
+        "by_arm": dict(arms), "held_out": study.facts.held_out,
+        "excluded": dict(study.facts.excluded),
+        "linked_rate": linked if any(study.facts.linked.values()) else None,
+    }  # fmt: skip
+
+
+def _plan(study: _Study) -> dict[str, Any]:
+    record, seal = study.record, study.record.seal
+    return {
+        "hash": record.plan_hash,
+        "locked_at": record.locked_at.isoformat() if record.locked_at else None,
+        "seed_commitment": seal.commitment if seal else None,
+        "seed": seal.seed if seal else None,
+        "amendments": [
+            {"number": a.number, "at": a.at.isoformat(), "reason": a.reason,
+             "before_first_outcome": a.before_first_outcome, "changes": a.changes}
+            for a in record.amendments
+        ],
+        "planned_against_actual": planned_against_actual(study.trial, study.facts, study.data,
+                                                         clock.from_epoch(study.cutoff)),
+    }  # fmt: skip
+
+
+def _kept(
+    store: Store, study: _Study, result: dict[str, Any], *, seconds: float
+) -> dict[str, Any]:
+    """Store the run; the document gets its number within the same transaction."""
+    order, record = study.order, study.record
+    data_hash = _data_hash(study.data)
+    with store.write() as session:
+        row = RunRow(
+            trial_id=record.id, plan_hash=record.plan_hash, locked=record.locked,
+            school=order.school, cutoff=study.cutoff, seed=order.seed,
+            version=version(DISTRIBUTION), data_hash=data_hash, at=clock.now(), seconds=seconds,
+            actor=order.actor, result={},
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        result["run"] = {
+            "id": row.id, "at": row.at.isoformat(),
+            "cutoff": clock.from_epoch(study.cutoff).isoformat(), "seed": order.seed,
+            "version": row.version, "school": order.school, "data_hash": data_hash,
+            "seconds": round(seconds, 3),
+        }  # fmt: skip
+        row.result = result
+        audit.record(session, "plan analysed", record.key, actor=order.actor, detail={
+            "run": row.id, "plan_hash": record.plan_hash, "data_hash": data_hash})  # fmt: skip
+    return result
+
+
+def _data_hash(data: compressed.Compressed) -> str:
+    """A fingerprint of every grouped table, so that an unchanged trial can be recognised."""
+    digest = hashlib.sha256()
+    for key, table in sorted(data.metrics.items()):
+        digest.update(key.encode())
+        rows = sorted(zip(table.arm.tolist(), table.n.tolist(), table.y.tolist(),
+                          table.yy.tolist(), strict=True))  # fmt: skip
+        digest.update(json.dumps(rows).encode())
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,146 @@
+"""The plan's decision rule, applied: what to do, and why.
+
+Pure. The decision is one of ``scale``, ``scale-with-conditions``, ``extend``, ``adapt``, ``stop``
+and ``not-yet``; every reason is a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.bayesian.posterior import Posterior
+from analysis.checks import Check
+from analysis.estimates import Absent, Estimate
+from analysis.estimation import Contrast
+from trials.definition.model import Trial
+
+Decision = Literal["scale", "scale-with-conditions", "extend", "adapt", "stop", "not-yet"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A decision with its reasons, and the arm it speaks of."""
+
+    decision: Decision
+    reasons: tuple[str, ...]
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the rule looks at. ``over`` says that the planned end has been reached."""
+
+    trial: Trial
+    contrasts: Sequence[Contrast]
+    checks: Sequence[Check]
+    over: bool
+    maturing: int
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """The verdict that the plan's rule gives."""
+    failed = [check for check in evidence.checks if check.verdict == "fail"]
+    if failed:
+        return Verdict(decision="not-yet", reasons=tuple(check.says for check in failed))
+    primary = [c for c in evidence.contrasts if c.metric.role == "primary"]
+    known = [c for c in primary if isinstance(c.difference, Estimate)]
+    if not known:
+        return Verdict(decision="not-yet", reasons=(_why_absent(primary),))
+    if not evidence.over:
+        return Verdict(decision="not-yet", reasons=(
+            "The planned end has not been reached, and a result read early looks larger than it is",
+        ))  # fmt: skip
+    best = max(known, key=lambda c: _probability(c, evidence.trial))
+    return _judged(best, evidence)
+
+
+def _judged(best: Contrast, evidence: Evidence) -> Verdict:
+    rule = evidence.trial.analysis.decision
+    better, harm = _probability(best, evidence.trial), _probability_of_harm(best, evidence.trial)
+    if better >= rule.ship_if_probability and _clear(best, evidence.trial):
+        return _shipped(best, evidence, better)
+    if harm >= rule.stop_for_harm_probability:
+        return Verdict(decision="stop", arm=best.arm, reasons=(
+            f"It is {harm:.0%} probable that ‘{best.arm}’ makes the main measure worse",
+        ))  # fmt: skip
+    if _too_small(best, evidence.trial):
+        return Verdict(decision="stop", arm=best.arm, reasons=(
+            "An effect as large as the plan called worth finding has been ruled out",
+        ))  # fmt: skip
+    unsettled = (
+        f"It is {better:.0%} probable that ‘{best.arm}’ is better, where the plan asks for "
+        f"{rule.ship_if_probability:.0%} and an interval clear of no effect"
+    )
+    return Verdict(decision="extend", arm=best.arm, reasons=(unsettled, *_waiting(evidence)))
+
+
+def _shipped(best: Contrast, evidence: Evidence, probability: float) -> Verdict:
+    reasons = [f"It is {probability:.1%} probable that ‘{best.arm}’ is better on the main measure"]
+    guards = [c for c in evidence.contrasts if c.arm == best.arm and c.guardrail]
+    breached = [c for c in guards if c.guardrail and c.guardrail["verdict"] == "breached"]
+    if breached:
+        return Verdict(decision="adapt", arm=best.arm, reasons=(
+            *reasons, *(f"but harm beyond the margin is shown on ‘{_name(c)}’" for c in breached),
+        ))  # fmt: skip
+    open_ = [c for c in guards if c.guardrail and c.guardrail["verdict"] != "kept"]
+    warned = [check for check in evidence.checks if check.verdict == "warn"]
+    reasons += [f"Harm beyond the margin on ‘{_name(c)}’ is not ruled out" for c in open_]
+    reasons += [check.says.rstrip(".") for check in warned]
+    if open_ or warned:
+        return Verdict(decision="scale-with-conditions", arm=best.arm, reasons=tuple(reasons))
+    reasons += [f"Harm beyond the margin on ‘{_name(c)}’ is ruled out" for c in guards]
+    return Verdict(decision="scale", arm=best.arm, reasons=tuple(reasons))
+
+
+def _probability(contrast: Contrast, trial: Trial) -> float:
+    """The posterior probability of better; without a posterior, the one-sided p's complement."""
+    if isinstance(contrast.posterior, Posterior):
+        return contrast.posterior.probability_better
+    found = contrast.difference
+    if isinstance(found, Absent) or found.p is None:
+        return 0.5
+    gains = (found.estimate < 0) == (contrast.metric.better == "lower")
+    del trial
+    return 1 - found.p / 2 if gains else found.p / 2
+
+
+def _probability_of_harm(contrast: Contrast, trial: Trial) -> float:
+    return 1 - _probability(contrast, trial)
+
+
+def _clear(contrast: Contrast, trial: Trial) -> bool:
+    """Whether the interval, adjusted as planned, lies wholly on the better side."""
+    found = contrast.difference
+    assert isinstance(found, Estimate)
+    significant = found.p_adjusted is None or found.p_adjusted <= trial.analysis.alpha
+    ahead = found.high < 0 if contrast.metric.better == "lower" else found.low > 0
+    return ahead and significant
+
+
+def _too_small(contrast: Contrast, trial: Trial) -> bool:
+    found, mde = contrast.difference, contrast.metric.mde
+    assert isinstance(found, Estimate)
+    if mde is None:
+        return False
+    del trial
+    best = -found.low if contrast.metric.better == "lower" else found.high
+    return best < mde
+
+
+def _waiting(evidence: Evidence) -> list[str]:
+    if not evidence.maturing:
+        return []
+    return [f"{evidence.maturing:,} units are still inside their outcome window"]
+
+
+def _why_absent(primary: Sequence[Contrast]) -> str:
+    for contrast in primary:
+        if isinstance(contrast.difference, Absent):
+            return contrast.difference.why.rstrip(".")
+    return "The main measure has not been analysed"
+
+
+def _name(contrast: Contrast) -> str:
+    return contrast.metric.title or contrast.metric.key
