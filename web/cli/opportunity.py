@@ -1,0 +1,59 @@
+"""``signpost opportunity``: where small changes could matter most."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from analysis.estimates import Absent
+from analysis.report.figures import number, percent
+from analysis.scaling.opportunity import NUDGE_UNITS, Opportunities, find, read_reasons
+from trials.errors import Unavailable
+from trials.resources import folder
+
+
+@click.command("opportunity")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--proxy-truth", type=float, default=1.0, show_default=True,
+    help="Share of people without e-mail who really are digitally excluded.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def opportunity(*, file: Path | None, proxy_truth: float, seed: int, as_json: bool) -> None:
+    """Rank reasons for calling by what could be addressed.
+
+    FILE is CSV with topic, reason, calls, no_email and perhaps avoidable_share, avoidable_low,
+    avoidable_high, control and owner. Without it the published Buckinghamshire table is used.
+    """
+    path = file or folder("templates") / "reference" / "chart2.csv"
+    found = find(read_reasons(_text(path)), effect=NUDGE_UNITS, seed=seed, proxy_truth=proxy_truth)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo("\n".join(_rows(found)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise Unavailable(f"{path.name} cannot be read: {reason}", "check the path") from None
+
+
+def _rows(found: Opportunities) -> list[str]:
+    lines = [f"{'Addressable':>12} {'Preventable':>12} {'No e-mail':>10}  Reason"]
+    for row in found.rows:
+        prevented = "not judged" if isinstance(row.preventable, Absent) else (
+            number(row.preventable.median)
+        )  # fmt: skip
+        share = percent(row.no_email_share.median)
+        lines.append(
+            f"{number(row.addressable.median):>12} {prevented:>12} {share:>10}  "
+            f"{row.reason.topic}: {row.reason.reason}"
+        )
+    lines.append(f"{number(found.addressable):>12} {'':>12} {'':>10}  All {found.calls:,} calls")
+    return lines
