@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -24,12 +24,15 @@ from analysis.compress.engine import open_log
 from analysis.estimates import Absent
 from analysis.planned import planned_against_actual
 from analysis.report import words
+from analysis.runs import latest_result
 from analysis.tables import Grouped
 from trials import audit, clock, registry
 from trials.definition.model import Trial
 from trials.errors import Conflict, SignpostError
 from trials.store.engine import Store
 from trials.store.tables import MetricRow, RunRow
+
+__all__ = ["Order", "analyse", "cutoff_of", "latest_result"]
 
 DISTRIBUTION = "signpost-trials"
 
@@ -85,17 +88,6 @@ def analyse(store: Store, order: Order) -> dict[str, Any]:
     return _kept(store, study, result, seconds=time.perf_counter() - began)
 
 
-def latest_result(session: Session, key: str) -> dict[str, Any] | None:
-    """The result of a trial's newest run; ``None`` before the first. Raises ``NotFound``."""
-    row = registry.row_of(session, key)
-    return session.scalar(
-        sa.select(RunRow.result)
-        .where(RunRow.trial_id == row.id)
-        .order_by(RunRow.id.desc())
-        .limit(1)
-    )
-
-
 def cutoff_of(text: str) -> datetime:
     """``2026-07-14`` (the whole day, Europe/London) or an ISO moment, as a UTC moment.
 
@@ -135,21 +127,16 @@ def _compress(
     wanted = {name.removeprefix("pre:") for name in trial.analysis.adjust if name[:4] == "pre:"}
     pre = [one for one in asked if one.metric.key in wanted]
     with open_log(store) as log:
-        units = frame.units(log, record.id).cache()
-        values = frame.measured(log, units, asked, record.id)
-        valued = frame.valued(units, values, asked).cache()
-        capped = _caps(valued, asked)
-        if capped != asked:
-            valued = frame.valued(units, values, capped).cache()
-        rows = frame.cells(valued, capped, pre).to_pyarrow()
+        units = log.keep("frame", frame.units(log, record.id))
+        values = log.keep("measured", frame.measured(log, units, asked, record.id))
+        capped = _caps(frame.valued(units, values, asked), asked)
+        rows = frame.cells(frame.valued(units, values, capped), capped, pre).to_pyarrow()
     data = compressed.build(rows, trial, arm_ids, capped, pre)
     return data, {m.key: _usable(trial, m.key, data) for m in trial.metrics}
 
 
 def _caps(valued: Any, asked: list[frame.Asked]) -> list[frame.Asked]:
     """Fix each winsorising cap as the pooled quantile of the matured units' values."""
-    from dataclasses import replace
-
     done = []
     for one in asked:
         if one.metric.cap is None:

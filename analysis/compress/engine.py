@@ -33,6 +33,10 @@ class Log:
             return self.backend.table(name)
         return self.backend.table(name, database=self.database)
 
+    def keep(self, name: str, expression: ir.Table) -> ir.Table:
+        """Work an expression out once, in the engine's own temporary storage."""
+        return self.backend.create_table(f"signpost_{name}", expression, temp=True)
+
 
 @contextmanager
 def open_log(store: Store) -> Iterator[Log]:

@@ -1,0 +1,58 @@
+"""``signpost import``: assignments, exposures and outcomes from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trials.importing import assignments, exposures, outcomes
+from trials.importing.ledger import Report
+from web.cli.context import Context, json_option, pass_context, progress, say
+
+
+@click.group(name="import")
+def import_() -> None:
+    """Take in files: whole or not at all, and twice without harm."""
+
+
+def _command(name: str, adder: Callable[..., Report], about: str) -> None:
+    @import_.command(name=name, help=about)
+    @click.argument("key")
+    @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+    @click.option("--keep-good-rows", is_flag=True, help="Import the good rows, report the others.")
+    @json_option
+    @pass_context
+    def command(context: Context, key: str, file: Path, keep_good_rows: bool) -> None:
+        with progress(context, f"Importing {file.name}") as watch:
+            report = adder(
+                context.store, key, file, hasher=context.hasher, actor=context.actor,
+                keep_good_rows=keep_good_rows, progress=watch,
+            )  # fmt: skip
+        say(context, told(report), document(key, report))
+
+
+def told(report: Report) -> str:
+    """The report in lines."""
+    if report.repeated:
+        return "; ".join(note[0].upper() + note[1:] for note in report.notes)
+    parts = [f"{report.added:,} new"]
+    parts += [f"{report.unchanged:,} known already"] if report.unchanged else []
+    parts += [f"{report.corrected:,} corrected"] if report.corrected else []
+    parts += [f"{report.refused:,} refused"] if report.refused else []
+    lines = [f"Imported {report.rows:,} rows of {report.kind}: {', '.join(parts)}"]
+    lines += [note[0].upper() + note[1:] for note in report.notes]
+    lines += [f"  {problem}" for problem in report.problems[:20]]
+    return "\n".join(lines)
+
+
+def document(key: str, report: Report) -> dict[str, Any]:
+    """The report as data."""
+    return {"trial": key, **report.to_json()}
+
+
+_command("assignments", assignments.add, "A trial that was randomised elsewhere.")
+_command("exposures", exposures.add, "When each unit actually met its arm.")
+_command("outcomes", outcomes.add, "Outcomes measured elsewhere (paid, voted, completed).")
