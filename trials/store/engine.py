@@ -61,13 +61,13 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that only reads."""
-        with _told(), self._read() as session:
+        with told(), self._read() as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that commits when the block ends and rolls back when it fails."""
-        with _told(), self._write() as session, session.begin():
+        with told(), self._write() as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Store:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """The database's own failures as sentences a user can act on."""
     try:
         yield
@@ -140,6 +140,7 @@ def _prepare(connection: sqlite3.Connection, _: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA temp_store = FILE")
     cursor.close()
 
 

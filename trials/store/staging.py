@@ -15,7 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials.store.engine import Store
+from trials.store.engine import Store, told
 
 Kind = Literal["int", "float", "text", "bytes"]
 _SQLITE: dict[Kind, str] = {"int": "INTEGER", "float": "REAL", "text": "TEXT", "bytes": "BLOB"}
@@ -73,9 +73,7 @@ class Stage:
 def stage(store: Store, **tables: Mapping[str, Kind]) -> Iterator[Staging]:
     """Open a connection with one temporary table for each of ``tables``."""
     types = _POSTGRES if store.dialect == "postgresql" else _SQLITE
-    with store.engine.connect() as connection:
-        if store.dialect == "sqlite":
-            connection.exec_driver_sql("PRAGMA temp_store = FILE")
+    with told(), store.engine.connect() as connection:
         stages = {}
         for name, columns in tables.items():
             body = ", ".join(f"{column} {types[kind]}" for column, kind in columns.items())

@@ -60,7 +60,7 @@ pass_context = click.make_pass_decorator(Context, ensure=True)
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json`` on a command itself as well as before it."""
 
-    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
             context.ensure_object(Context).json = True
 
@@ -84,7 +84,8 @@ def tell_error(context: Context, failure: SignpostError) -> None:
         for problem in failure.problems[:100]:
             click.echo(f"  {problem}", err=True)
         if len(failure.problems) > 100:
-            click.echo(f"  … and {len(failure.problems) - 100:,} more (--json lists them)", err=True)
+            more = len(failure.problems) - 100
+            click.echo(f"  … and {more:,} more (--json lists them)", err=True)
     click.echo(f"error: {one_line(str(failure))}", err=True)
     if context.json:
         click.echo(json.dumps({"error": error_document(failure)}, ensure_ascii=False, indent=2))

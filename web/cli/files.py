@@ -15,6 +15,8 @@ def read_text(path: Path) -> str:
         raise SignpostError(f"there is no file {path.name}", "check its name") from None
     except UnicodeDecodeError as failure:
         line = path.read_bytes()[: failure.start].count(b"\n") + 1
-        raise SignpostError(f"{path.name}, line {line}: not UTF-8 text", "save it as UTF-8") from None
+        says = f"{path.name}, line {line}: not UTF-8 text"
+        raise SignpostError(says, "save it as UTF-8") from None
     except OSError as failure:
-        raise SignpostError(f"{path.name} cannot be read ({failure.strerror})", "check it") from None
+        says = f"{path.name} cannot be read ({failure.strerror})"
+        raise SignpostError(says, "check its permissions") from None

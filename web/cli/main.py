@@ -68,7 +68,7 @@ class Lazy(click.Group):
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="signpost-trials", prog_name="signpost")
 @click.pass_context
-def program(context: click.Context, database: str | None, as_json: bool, debug: bool) -> None:  # noqa: FBT001 - click calls it
+def program(context: click.Context, database: str | None, as_json: bool, debug: bool) -> None:
     """Find out which small changes really save people a needless call."""
     shared = context.ensure_object(Context)
     shared.database, shared.debug = database, debug
@@ -101,6 +101,6 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as failure:
         if context.debug:
             raise
-        click.echo(f"error: something unexpected went wrong ({type(failure).__name__}); "
-                   "run the command again with --debug before it to see where", err=True)  # fmt: skip
+        says = f"error: something unexpected went wrong ({type(failure).__name__}); "
+        click.echo(f"{says}run it again as 'signpost --debug …' to see where", err=True)
         sys.exit(1)

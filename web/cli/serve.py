@@ -1,0 +1,59 @@
+"""``signpost serve``: the web pages and the API on a production server."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import click
+
+from trials.errors import Unavailable
+from web.cli.context import Context, pass_context
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@pass_context
+def serve(context: Context, host: str, port: int, workers: int) -> None:
+    """Serve the web pages and the API."""
+    refuse_taken(host, port)
+    context.store.close()
+    run(context.settings.database_url, host=host, port=port, workers=workers)
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Refuse at once, in words, when the port cannot be had. Raises ``Unavailable``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as failure:
+            raise Unavailable(
+                f"port {port} on {host} cannot be used ({failure.strerror})",
+                "choose another with --port",
+            ) from None
+
+
+def run(database_url: str, *, host: str, port: int, workers: int) -> None:
+    """Run Granian until it is told to stop.
+
+    One thread a worker: more threads only share Python's lock.
+    """
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    os.environ["SIGNPOST_DATABASE_URL"] = database_url
+    click.echo(f"Signpost is at http://{host}:{port}/ (stop it with Ctrl-C)", err=True)
+    Granian(
+        "web.wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=1,
+        factory=True,
+        log_level="warning",
+    ).serve()
