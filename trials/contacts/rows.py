@@ -1,0 +1,174 @@
+"""The rules that every contact obeys, whatever system it came from.
+
+A source hands over a dictionary from the contract's field names to the text of the cells; here
+it becomes a :class:`~trials.contacts.record.Contact`, or a
+:class:`~trials.contacts.record.Refused` that names every rule the row breaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trials.contacts import cells, durations
+from trials.contacts.durations import DurationUnit
+from trials.contacts.moments import DateOrder, Moments
+from trials.contacts.record import HANDLED_BY, Contact, Fault, Outcome, Refused
+from trials.people.identifiers import KINDS, Kind, Refusal, RefusalCode, normalise
+
+DURATIONS: Final = ("ivr_seconds", "wait_seconds", "handle_seconds")
+WORDS: Final[dict[str, Callable[[str], Any]]] = {
+    "channel": cells.channel,
+    "line": cells.line,
+    "topic": cells.words,
+    "reason": cells.words,
+    "outcome": cells.outcome,
+    "handled": cells.yes_no,
+    "resolved": cells.yes_no,
+    "satisfaction": cells.number,
+    "cost": cells.number,
+    "email_on_record": cells.yes_no,
+    "arm": cells.words,
+}
+FIELDS: Final[tuple[str, ...]] = (
+    "contact_id", "occurred_at", *WORDS, *DURATIONS, "unit", "version", *KINDS,
+)  # fmt: skip
+"""Every field that a source may fill."""
+
+LONGEST_ID: Final = 200
+
+
+class Cleaner:
+    """Turns rows of one file into contacts, in file order.
+
+    ``units`` says in what unit a bare number of a duration column is; ``derive_ids`` lets rows
+    come without a ``contact_id``.
+    """
+
+    __slots__ = ("_derive_ids", "_region", "_units", "moments", "place")
+
+    def __init__(
+        self,
+        *,
+        zone: str = "Europe/London",
+        order: DateOrder = "dmy",
+        region: str = "GB",
+        units: Mapping[str, DurationUnit] | None = None,
+        derive_ids: bool = False,
+        place: str = "line",
+    ) -> None:
+        self.moments = Moments(zone=zone, order=order)
+        self._region = region
+        self._units = dict(units or {})
+        self._derive_ids = derive_ids
+        self.place = place
+
+    def clean(self, file_line: int, row: Mapping[str, str]) -> Contact | Refused:
+        """The contact that ``row`` (field name → text of the cell) describes."""
+        faults: list[str] = []
+        values = self._plain(row, faults)
+        values["contact_id"] = self._contact_id(row.get("contact_id", ""), faults)
+        values["occurred_at"] = self._moment(row, "occurred_at", faults)
+        values["version"] = self._moment(row, "version", faults) if row.get("version") else None
+        values["unit"] = _unit(row.get("unit", ""), faults)
+        found, unusable = self._identifiers(row)
+        _keep_apart(values["contact_id"], row, faults)
+        _agree(values, faults)
+        if faults:
+            return Refused(file_line, "; ".join(faults), place=self.place)
+        return Contact(file_line=file_line, identifiers=found, unusable=unusable, **values)
+
+    def _plain(self, row: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, read in WORDS.items():
+            if text := row.get(name):
+                values[name] = _kept(name, read(text), faults)
+        for name in DURATIONS:
+            text = row.get(name)
+            if text and cells.why_nothing(text) is None:
+                done = durations.seconds(text, self._units.get(name, "s"))
+                values[name] = _kept(name, done, faults)
+        return values
+
+    def _contact_id(self, text: str, faults: list[str]) -> str:
+        clean = text.strip()
+        if not clean and not self._derive_ids:
+            faults.append("no contact_id")
+        if len(clean) > LONGEST_ID:
+            faults.append(f"contact_id is longer than {LONGEST_ID} characters")
+        elif not clean.isprintable():
+            faults.append("contact_id holds characters that cannot be printed")
+        return clean
+
+    def _moment(self, row: Mapping[str, str], name: str, faults: list[str]) -> int | None:
+        text = row.get(name, "")
+        if cells.why_nothing(text) is not None:
+            faults.append(f"no {name}")
+            return None
+        done = self.moments.read(text) if len(text) <= 60 else Fault("not a date and time")
+        value: int | None = _kept(name, done, faults)
+        return value
+
+    def _identifiers(
+        self, row: Mapping[str, str]
+    ) -> tuple[tuple[tuple[Kind, str], ...], tuple[tuple[Kind, RefusalCode], ...]]:
+        found: list[tuple[Kind, str]] = []
+        unusable: list[tuple[Kind, RefusalCode]] = []
+        for kind in KINDS:
+            text = row.get(kind)
+            if not text:
+                continue
+            done = normalise(kind, text, self._region)
+            if not isinstance(done, Refusal):
+                found.append((kind, done))
+            elif done.code != "blank":
+                unusable.append((kind, done.code))
+        return tuple(found), tuple(unusable)
+
+
+def _kept(name: str, value: Any, faults: list[str]) -> Any:
+    if isinstance(value, Fault):
+        faults.append(f"{name}: {value.says}")
+        return None
+    return value
+
+
+def _unit(text: str, faults: list[str]) -> str | None:
+    clean = text.strip()
+    if cells.why_nothing(clean) is not None:
+        return None
+    if len(clean) > LONGEST_ID or not clean.isprintable():
+        faults.append("unit is too long or holds characters that cannot be printed")
+    return clean
+
+
+def _keep_apart(contact_id: str, row: Mapping[str, str], faults: list[str]) -> None:
+    """The contact's id is stored as it is, so it must not carry the caller's number or address."""
+    if len(contact_id) < 6:
+        return
+    email = row.get("email", "").strip().casefold()
+    if len(email) > 5 and email in contact_id.casefold():
+        faults.append("contact_id holds the e-mail address; it must be the system's own id")
+    phone = re.sub(r"\D", "", row.get("phone", ""))[-9:]
+    if len(phone) == 9 and phone in re.sub(r"[\s()+-]", "", contact_id):
+        faults.append("contact_id holds the telephone number; it must be the system's own id")
+
+
+def _agree(values: dict[str, Any], faults: list[str]) -> None:
+    """Fill ``handled`` from the outcome, and refuse a row in which the two contradict."""
+    outcome: Outcome | None = values.get("outcome")
+    if outcome is None:
+        return
+    implied = HANDLED_BY.get(outcome)
+    if values.get("handled") is None:
+        values["handled"] = implied
+    elif _contradict(outcome, handled=bool(values["handled"])):
+        faults.append("outcome and handled contradict each other")
+
+
+def _contradict(outcome: Outcome, *, handled: bool) -> bool:
+    """Only what cannot both be true: staff may well deal with a voicemail or a call-back."""
+    if handled:
+        return outcome in {"ended-in-ivr", "abandoned-in-queue"}
+    return outcome == "handled"
