@@ -10,6 +10,7 @@ anything goes wrong the folder is as it was.
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import secrets
 import shutil
@@ -265,6 +266,8 @@ def _move(moves: Sequence[tuple[Path, Path]], staging: Path) -> None:
     done: list[tuple[Path, Path | None]] = []
     try:
         for i, (path, target) in enumerate(moves):
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{target.name} is a folder")
             old = staging / f"old-{i}"
             if target.exists():
                 target.rename(old)

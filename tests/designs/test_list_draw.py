@@ -77,12 +77,11 @@ def test_a_draw_in_any_file_order_is_the_one_worked_by_hand_from_the_description
         Design(kind=kind, strata=("band",) if levels else (), holdout=holdout), the_arms
     )
     roster = Roster(keys, [(label[k],) for k in keys])
-    try:
-        drawn = given_arms(design.draw(roster, seed=seed, trial="bins"), keys)
-    except Invalid as refusal:
-        assert "too short" in str(refusal)
-        assert set(expected.values()) - {""} != {a.key for a in the_arms}
+    if set(expected.values()) - {""} != {a.key for a in the_arms}:
+        with pytest.raises(Invalid, match="too short"):
+            design.draw(roster, seed=seed, trial="bins")
         return
+    drawn = given_arms(design.draw(roster, seed=seed, trial="bins"), keys)
     assert drawn == expected
 
 
@@ -170,7 +169,7 @@ def test_holdout_is_exact_spread_over_strata_and_unrelated_to_arms():
     free = design_for(STRATIFIED, arms(1, 1)).draw(
         Roster(keys, [(str(i % 8),) for i in range(n)]), seed=2, trial="t"
     )
-    table = np.array([np.bincount(free.arm[drawn.arm == code]) for code in (-1, 0)])
+    table = np.array([np.bincount(free.arm[out]) for out in (drawn.arm < 0, drawn.arm >= 0)])
     assert stats.chi2_contingency(table).pvalue > 0.001
     redrawn = design.redraw(drawn, np.random.default_rng(0))
     assert ((redrawn == -1) == (drawn.arm == -1)).all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 _MONEY = re.compile(r"([+-]?)£?([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,15})(\.\d{1,6})?")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
@@ -39,7 +39,9 @@ def money(text: str) -> str:
     match = _MONEY.fullmatch(text.strip().replace(" ", ""))
     if match is None or (match[1] and match[2]):
         raise Unfit("is not an amount of money")
-    amount = Decimal(match[3].replace(",", "") + (match[4] or "")).quantize(Decimal("0.01"))
+    amount = Decimal(match[3].replace(",", "") + (match[4] or "")).quantize(
+        Decimal("0.01"), ROUND_HALF_UP
+    )
     sign = "-" if "-" in (match[1], match[2]) and amount else ""
     return f"{sign}£{amount:,}"
 
@@ -79,9 +81,8 @@ def capitalize(text: str) -> str:
 
 def title(text: str) -> str:
     """Each word's first letter upper case: ``o'neill-smith`` is ``O'Neill-Smith``."""
-    return re.sub(r"(?<![^\W_])[^\W\d_]", lambda m: m[0].upper(), text.lower()).replace(
-        "'S ", "'s "
-    )
+    raised = re.sub(r"(?<![^\W_])[^\W\d_]", lambda m: m[0].upper(), text.lower())
+    return re.sub(r"(?<=['’])S\b", "s", raised)
 
 
 def default(text: str, instead: str) -> str:

@@ -1,0 +1,109 @@
+"""Arrivals one at a time within strata, and draws that anybody can check."""
+
+from collections import Counter
+from fractions import Fraction
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trials.definition.model import Arm, Design
+from trials.designs import Roster, design_for
+from trials.designs.online import BiasedCoin, PermutedBlocks, Place
+from trials.designs.verify import Difference, commit, differences, holds, new_nonce
+
+
+def enrol(blocks, stratum, n):
+    place, arms = Place(), []
+    for _ in range(n):
+        arm, place = blocks.take(stratum, place)
+        arms.append(arm)
+    return arms
+
+
+@pytest.mark.parametrize("ratio", [(1, 1), (1, 2), (1, 1, 1), (5, 1)])
+def test_arrivals_stay_balanced_and_every_block_is_exact(ratio):
+    blocks = PermutedBlocks(ratio, seed=3, trial="t")
+    sizes = Counter()
+    for number in range(120):
+        block = blocks.block(("tax", "A"), number)
+        sizes[len(block)] += 1
+        times = len(block) // sum(ratio)
+        assert [block.count(a) for a in range(len(ratio))] == [r * times for r in ratio]
+    assert len(sizes) == 3
+    assert stats.chisquare(list(sizes.values())).pvalue > 0.001
+    arms = np.array(enrol(blocks, ("tax", "A"), 500))
+    apart = np.cumsum(arms == 0) - np.arange(1, 501) * ratio[0] / sum(ratio)
+    assert np.abs(apart).max() <= max(sizes) / 2
+
+
+def test_places_within_a_block_are_equally_likely_for_each_arm():
+    """The first place of 3,000 strata's first block goes to each arm by its weight."""
+    first = [PermutedBlocks((1, 2), 1, "t").block((f"s{i}",), 0)[0] for i in range(3000)]
+    assert stats.chisquare(np.bincount(first), [1000, 2000]).pvalue > 0.001
+
+
+def test_strata_and_seeds_have_sequences_of_their_own():
+    one = enrol(PermutedBlocks((1, 1), 1, "t"), ("a",), 60)
+    assert one == enrol(PermutedBlocks((1, 1), 1, "t"), ("a",), 60)
+    assert one != enrol(PermutedBlocks((1, 1), 1, "t"), ("b",), 60)
+    assert one != enrol(PermutedBlocks((1, 1), 2, "t"), ("a",), 60)
+    assert one != enrol(PermutedBlocks((1, 1), 1, "u"), ("a",), 60)
+
+
+def test_the_biased_coin_corrects_sixty_to_forty_with_forty_to_sixty():
+    """The worked example of the urn-like correction: 60/40 so far, next 40/60."""
+    coin = BiasedCoin((1, 1), seed=1, trial="t")
+    assert coin.chances([60, 40]) == (Fraction(2, 5), Fraction(3, 5))
+    assert coin.chances([0, 0]) == (Fraction(1, 2), Fraction(1, 2))
+    assert coin.chances([10, 0]) == (0, 1)
+
+
+def test_the_biased_coin_keeps_its_ratio_closer_than_chance_would():
+    """After 200 arrivals in 400 strata the variance is about a third of the binomial one (Wei)."""
+    coin, ends = BiasedCoin((1, 1), seed=2, trial="t"), []
+    for stratum in range(400):
+        counts = [0, 0]
+        for _ in range(200):
+            counts[coin.take((str(stratum),), counts)] += 1
+        ends.append(counts[0])
+    assert abs(np.mean(ends) - 100) < 4 * 50**0.5 / 3**0.5 / 20
+    assert 0.2 * 50 < np.var(ends) < 0.5 * 50
+
+
+def test_a_commitment_binds_the_seed():
+    """printf 'council-tax-reminder|20260401|00112233445566778899aabbccddeeff' | sha256sum"""
+    made = commit(20260401, "00112233445566778899aabbccddeeff", "council-tax-reminder")
+    assert made == "sha256:0ceebff663633da525c1d3d55e049983dc1d9236aa03802578fa93a9ab4ef377"
+    said = sha256(b"council-tax-reminder|20260401|00112233445566778899aabbccddeeff").hexdigest()
+    assert made == f"sha256:{said}"
+    assert holds(
+        made, seed=20260401, nonce="00112233445566778899aabbccddeeff", trial="council-tax-reminder"
+    )
+    assert not holds(
+        made, seed=20260402, nonce="00112233445566778899aabbccddeeff", trial="council-tax-reminder"
+    )
+    assert len({new_nonce() for _ in range(100)}) == 100
+
+
+def test_every_unit_that_differs_from_the_draw_is_named():
+    design = design_for(Design(holdout=0.2), (Arm(key="a"), Arm(key="b")))
+    keys = [f"u{i}" for i in range(50)]
+    drawn = design.draw(Roster(keys), seed=1, trial="t")
+    names = ["a", "b", ""]
+    recorded = {k: names[c] for k, c in zip(keys, drawn.arm.tolist(), strict=True)}
+    shuffled = Roster(keys[::-1])
+    assert differences(design, shuffled, recorded, seed=1, trial="t") == []
+    moved = next(k for k in keys if recorded[k] == "a")
+    gone = next(k for k in keys if recorded[k] == "b")
+    truth = dict(recorded)
+    recorded[moved] = "b"
+    del recorded[gone]
+    recorded["stranger"] = "a"
+    found = differences(design, shuffled, recorded, seed=1, trial="t")
+    assert {(d.unit, d.drawn, d.recorded) for d in found} == {
+        (moved, "a", "b"), (gone, "b", None), ("stranger", None, "a"),
+    }  # fmt: skip
+    assert isinstance(found[0], Difference)
+    assert len(differences(design, shuffled, truth, seed=2, trial="t")) > 5
