@@ -26,6 +26,8 @@ DateOrder = Literal["dmy", "mdy", "ymd"]
 EARLIEST: Final = 631_152_000
 """1 January 1990: anything before it is a mistake of the file."""
 
+_FAR: Final = 253_370_764_800  # the year 9999
+
 _TIME = (
     r"(?:(?:T|,?\s+)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d{1,9})?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|z|UTC|GMT|BST|[+-]\d{2}(?::?\d{2})?)?)?"
@@ -73,6 +75,10 @@ class Moments:
         self._latest = clock.epoch(clock.now()) + 86_400
         self._walls = Passes()
         self.without_time = 0
+
+    def allow_future(self) -> None:
+        """Read dates to come as well (the end of a validity, a plan)."""
+        self._latest = _FAR
 
     @property
     def guessed(self) -> int:
