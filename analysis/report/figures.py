@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 
 from trials import clock
 
@@ -92,6 +92,14 @@ def moment(value: datetime | str | None) -> str:
         return day(found)
     hour = found.hour % 12 or 12
     return f"{day(found)} at {hour}:{found:%M}{'am' if found.hour < 12 else 'pm'}"
+
+
+def until(value: datetime | str | None) -> str:
+    """The moment up to which data count: midnight is told as the end of the day before."""
+    found = _moment(value)
+    if isinstance(found, datetime) and found.time() == time.min:
+        return f"the end of {day(found - timedelta(days=1))}"
+    return moment(value)
 
 
 def _moment(value: date | datetime | str | None) -> date | datetime | None:

@@ -27,7 +27,7 @@ from analysis.report.reading import (
 from analysis.report.words import Frequency, Verdict
 from trials.definition.model import Metric, Trial
 
-_ROLES = {"primary": "Main measure", "secondary": "Also measured", "guardrail": "Guardrail"}
+ROLES = {"primary": "Main measure", "secondary": "Also measured", "guardrail": "Guardrail"}
 Cells = tuple[str, ...]
 
 
@@ -106,6 +106,7 @@ class Report:
     versions: tuple[Version, ...]
     figures: tuple[Cells, ...]
     posteriors: tuple[Cells, ...]
+    participants: tuple[tuple[str, str], ...]
     provenance: tuple[tuple[str, str], ...]
 
 
@@ -136,6 +137,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         versions=versions(trial),
         figures=_figures(trial, result),
         posteriors=_posteriors(trial, result),
+        participants=_participants(trial, result),
         provenance=_provenance(result),
     )
 
@@ -159,7 +161,7 @@ def _measures(trial: Trial, result: Json, *, guardrails: bool) -> tuple[Measure,
     return tuple(
         Measure(
             title=metric_title(metric),
-            role=_ROLES[metric.role],
+            role=ROLES[metric.role],
             defined=defined(metric, trial.about.unit),
             says=tuple(says) or ("Not analysed.",),
         )
@@ -322,6 +324,22 @@ def _diagnosed(posterior: Json) -> Cells:
     )
 
 
+def _participants(trial: Trial, result: Json) -> tuple[tuple[str, str], ...]:
+    """Who was left out, who was given what, and who is counted: the flow of the trial."""
+    units, unit = part(result, "units"), trial.about.unit or "person"
+    left_out = part(units, "excluded")
+    said = [(f"Left out: {reason.replace('-', ' ')}", n) for reason, n in left_out.items()]
+    said += [("Held out of every version", units.get("held_out"))]
+    said += [(f"Given ‘{arm_title(trial, a)}’", n) for a, n in part(units, "by_arm").items()]
+    said += [("In the trial", units.get("assigned")), ("Counted", units.get("matured")),
+             ("Still being measured", units.get("maturing"))]  # fmt: skip
+    return tuple(
+        (name, figures.counted(int(n), unit))
+        for name, value in said
+        if (n := finite(value)) is not None and (n or name == "Counted")
+    )
+
+
 def _provenance(result: Json) -> tuple[tuple[str, str], ...]:
     """What it takes to make these figures again."""
     run = part(result, "run")
@@ -330,7 +348,7 @@ def _provenance(result: Json) -> tuple[tuple[str, str], ...]:
     return (
         ("Analysis run", str(run.get("id", "not recorded"))),
         ("Analysed", figures.moment(text(run, "at"))),
-        ("Data up to", figures.moment(text(run, "cutoff"))),
+        ("Data up to", figures.capital(figures.until(text(run, "cutoff")))),
         ("School of statistics", figures.capital(schools.get(school, school))),
         ("Analysis seed", str(run.get("seed", "not recorded"))),
         ("Signpost version", text(run, "version", "not recorded")),

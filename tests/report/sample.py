@@ -65,7 +65,7 @@ def letter_trial() -> Trial:
             ),
             Metric(
                 key="complaint-28d", title="A complaint within 28 days", role="guardrail",
-                kind="proportion", better="lower", margin=0.004,
+                kind="proportion", source="outcomes", better="lower", margin=0.004,
             ),
         ),
         analysis=Analysis(segments=("has_email",), rope=(-0.002, 0.002)),

@@ -1,0 +1,189 @@
+"""Every chart shows the result's own numbers, with its sentence, its table and its name."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+from sample import donor_result, donor_trial, early_result, estimate, letter_result, letter_trial
+
+from analysis.report import charts, render
+from analysis.report.pictogram import pictograms
+from analysis.report.words import natural_frequencies
+
+CASES = {"letter": (letter_trial, letter_result), "donor": (donor_trial, donor_result)}
+
+
+def drawn(case):
+    trial, result = CASES[case]
+    return charts.charts(trial(), result())
+
+
+def values(spec, field):
+    """The values of ``field`` in every panel of a specification."""
+    return [
+        row[field] for panel in spec["vconcat"] for row in panel["data"]["values"] if field in row
+    ]
+
+
+def rules(panel):
+    """Where the vertical lines of a panel stand."""
+    return [layer["data"]["values"][0]["at"] for layer in panel["layer"] if "data" in layer]
+
+
+def test_a_full_result_has_all_four_charts_net_before_every_effect():
+    assert [c.key for c in drawn("letter")] == ["arms", "deflection", "effects", "segments"]
+    assert [c.key for c in drawn("donor")] == ["arms", "effects"]
+
+
+def test_a_result_without_figures_has_no_chart():
+    assert charts.charts(letter_trial(), early_result()) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_chart_has_a_sentence_a_table_and_a_text_alternative(case):
+    for chart in drawn(case):
+        assert chart.conclusion.endswith(".")
+        assert chart.conclusion in chart.alt
+        assert chart.rows
+        assert all(len(row) == len(chart.columns) for row in chart.rows)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_every_label_reaches_the_drawing(case, narrow):
+    """A missing font draws a chart without any text and without an error."""
+    for chart in drawn(case):
+        spec = chart.narrow if narrow else chart.spec
+        shown = " ".join(render.text_in(render.svg(chart, narrow=narrow)))
+        for name, says in zip(values(spec, "name"), values(spec, "says"), strict=True):
+            assert " ".join(name) in shown.replace("  ", " ") or all(n in shown for n in name)
+            assert says in shown
+        for panel in spec["vconcat"]:
+            titles = panel.get("title", {})
+            for line in [*titles.get("text", []), *titles.get("subtitle", [])]:
+                assert line in shown
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_drawings_pass_a_policy_without_inline_styles_or_scripts_and_have_a_name(case):
+    for chart in drawn(case):
+        for narrow in (False, True):
+            svg = render.svg(chart, narrow=narrow)
+            assert "style=" not in svg
+            assert not re.search(r"<(script|style|image|foreignObject)", svg)
+            assert "href" not in svg
+            assert svg.count('role="img"') == 1
+            title = re.search(r'<title id="([^"]+)">([^<]+)</title>', svg)
+            assert f'aria-labelledby="{title[1]}"' in svg
+            assert "Chart:" in title[2]
+
+
+def test_identifiers_of_all_drawings_on_a_page_differ():
+    every = [
+        ident
+        for chart in drawn("letter")
+        for narrow in (False, True)
+        for ident in re.findall(r'id="([^"]+)"', render.svg(chart, narrow=narrow))
+    ]
+    assert len(every) == len(set(every))
+
+
+def test_the_arms_chart_plots_the_observed_means_and_intervals():
+    chart = drawn("letter")[0]
+    assert values(chart.spec, "value") == [0.1204, 0.1003]
+    assert values(chart.spec, "low") == pytest.approx([0.1111, 0.0918])
+    assert chart.rows[0] == ("Current letter", "4,751", "12.0%", "11.1% to 13.0%")
+
+
+def test_the_effects_chart_plots_differences_per_thousand_with_target_and_margins():
+    chart = next(c for c in drawn("letter") if c.key == "effects")
+    primary, counts, seconds, paid, complaint = chart.spec["vconcat"]
+    assert primary["data"]["values"][0]["value"] == pytest.approx(-20.1)
+    assert primary["data"]["values"][0]["high"] == pytest.approx(-7.9)
+    assert rules(primary) == pytest.approx([0, -14])  # fewer is better: the plan looked for -14
+    assert rules(paid) == pytest.approx([0, -5])  # more is better: harm is below zero
+    assert rules(complaint) == pytest.approx([0, 4])  # fewer is better: harm is above zero
+    assert rules(counts) == [0]
+    assert seconds["data"]["values"][0]["value"] == pytest.approx(-11.3)
+    assert "Fewer is better" in primary["title"]["subtitle"][0]
+    assert "More is better" in paid["title"]["subtitle"][0]
+
+
+def test_the_effects_chart_counts_what_came_out_better_and_worse():
+    result = letter_result()
+    result["metrics"][1]["contrasts"][0]["difference"] = estimate(0.05, 0.02)
+    chart = charts.effects_chart(letter_trial(), result)
+    assert chart.conclusion == (
+        "1 of 5 comparisons came out clearly better, 1 clearly worse, and 3 not settled."
+    )
+
+
+def test_the_deflection_chart_shows_net_beside_gross_net_first():
+    chart = next(c for c in drawn("letter") if c.key == "deflection")
+    assert values(chart.spec, "value") == [51.6, 71.0]
+    assert [" ".join(n) for n in values(chart.spec, "name")] == [
+        "One thing to do: net", "One thing to do: gross",
+    ]  # fmt: skip
+    assert chart.rows[0][-1] == "27% (8% to 46%)"
+
+
+def test_gross_is_never_drawn_without_net():
+    result = letter_result()
+    result["deflection"]["contrasts"][0]["net"] = {"absent": "no-link", "why": "not linked"}
+    assert charts.deflection_chart(letter_trial(), result) is None
+
+
+def test_the_groups_chart_draws_the_pooled_estimates_and_the_whole_trial():
+    chart = next(c for c in drawn("letter") if c.key == "segments")
+    assert values(chart.spec, "value") == pytest.approx([-26.2 * 0.9, -15.8 * 0.9])
+    assert rules(chart.spec["vconcat"][0]) == pytest.approx([0, -20.1])
+    assert "same way in every group" in chart.conclusion
+
+
+def test_groups_whose_estimates_differ_in_sign_are_said_to():
+    result = letter_result()
+    contrast = result["metrics"][0]["segments"][0]["contrasts"][0]
+    contrast["difference"] = estimate(0.01, 0.02)
+    chart = charts.segments_chart(letter_trial(), result)
+    assert "do not all point the same way" in chart.conclusion
+
+
+def test_an_open_end_draws_the_point_without_an_interval():
+    result = copy.deepcopy(letter_result())
+    result["metrics"][0]["contrasts"][0]["difference"] |= {"low": None, "high": float("inf")}
+    chart = charts.effects_chart(letter_trial(), result)
+    row = chart.spec["vconcat"][0]["data"]["values"][0]
+    assert "low" not in row
+    assert "high" not in row
+    assert render.svg(chart).startswith("<svg")
+
+
+def test_a_chart_is_also_a_picture_for_messages():
+    assert render.png(drawn("letter")[0])[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def dots(svg):
+    """How many dots of each colour an icon array has."""
+    paths = re.findall(r'd="([^"]+)" fill="none" stroke="(#[0-9a-f]+)"', svg)
+    return {colour: d.count("M") for d, colour in paths}
+
+
+def test_icon_arrays_have_a_dot_a_unit_and_mark_only_what_is_shown():
+    found = natural_frequencies(letter_trial(), letter_result())
+    current, new = pictograms(found, settled={"one-thing": "better"})
+    assert sum(dots(current.svg).values()) == 1_000
+    assert list(dots(current.svg).values()) == [120, 880]
+    assert list(dots(new.svg).values()) == [100, 20, 880]
+    assert new.marked == "20 fewer"
+    unsettled = pictograms(found, settled={"one-thing": "unclear"})[1]
+    assert list(dots(unsettled.svg).values()) == [100, 900]
+    assert unsettled.marked == ""
+
+
+def test_icon_arrays_mark_harm_in_another_colour_than_gain():
+    found = natural_frequencies(letter_trial(), letter_result())
+    gain = pictograms(found, settled={"one-thing": "better"})[1]
+    harm = pictograms(found, settled={"one-thing": "worse"})[1]
+    assert set(dots(gain.svg)) != set(dots(harm.svg))
