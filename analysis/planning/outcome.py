@@ -48,11 +48,8 @@ def spread(
         return _proportions(baseline, effect, direction, weight)
     if kind == "time-to-event" and baseline is not None:
         return _survival(baseline, effect, direction, weight)
-    if kind == "count" and sd is None and baseline is not None:
-        other = max(baseline - effect if direction == "lower" else baseline + effect, 0.0)
-        return Spread(effect=effect, control=baseline, treated=other,
-                      null=baseline + other if not baseline else (baseline + other) / 2,
-                      student=False)  # fmt: skip
+    if kind == "count" and baseline is not None and (sd is None or sd**2 > baseline > 0):
+        return _counts(baseline, sd, effect, direction, weight)
     variance = (sd or 0.0) ** 2
     return Spread(
         effect=effect, control=variance, treated=variance, null=variance, student=kind == "mean"
@@ -79,6 +76,22 @@ def _proportions(p0: float, effect: float, direction: Direction, weight: float) 
     return Spread(
         effect=effect, control=p0 * (1 - p0), treated=p1 * (1 - p1), null=pooled * (1 - pooled),
         student=False,
+    )  # fmt: skip
+
+
+def _counts(
+    baseline: float, sd: float | None, effect: float, direction: Direction, weight: float
+) -> Spread:
+    """Two mean counts: Poisson, or negative binomial with one dispersion (Zhu and Lakkis 2014)."""
+    other = max(baseline - effect if direction == "lower" else baseline + effect, 0.0)
+    dispersion = 0.0 if sd is None else (sd**2 - baseline) / baseline**2
+
+    def variance(mean: float) -> float:
+        return mean + dispersion * mean**2
+
+    return Spread(
+        effect=effect, control=variance(baseline), treated=variance(other),
+        null=variance((baseline + weight * other) / (1 + weight)), student=False,
     )  # fmt: skip
 
 

@@ -39,7 +39,8 @@ class PowerRequest:
         baseline: the control's mean (a fraction for a proportion; the share with the event by the
             end of follow-up for time to event).
         sd: standard deviation between units; for a ratio metric that of its linearised value
-            (see :func:`analysis.planning.history.ratio_sd`). A count without one is Poisson.
+            (see :func:`analysis.planning.history.ratio_sd`). A count without one is Poisson; one
+            with more spread than Poisson's keeps its dispersion in every arm.
         mde: smallest absolute effect worth finding, above 0.
         direction: whether it is a fall or a rise.
         margin: non-inferiority margin; replaces ``mde``.
@@ -214,7 +215,13 @@ def _check_effect(r: PowerRequest) -> None:
         raise _refuse(
             "there is nothing to solve for", "give the effect (mde), the size (n) or both"
         )
-    if r.kind not in ("proportion", "time-to-event") or r.baseline is None or r.mde is None:
+    if r.baseline is None or r.mde is None:
+        return
+    if r.kind == "count" and r.direction == "lower" and r.mde > r.baseline:
+        raise _refuse(
+            f"a mean count of {r.baseline:g} cannot fall by {r.mde:g}", "give a smaller mde"
+        )
+    if r.kind not in ("proportion", "time-to-event"):
         return
     room = r.baseline if r.direction == "lower" else 1 - r.baseline
     if r.mde > room + 1e-12:

@@ -23,10 +23,10 @@ Data = TypeVar("Data")
 class Simulated:
     """What happened over ``n_sims`` simulated trials.
 
-    ``power`` is the share that succeeded (p at most alpha unless told otherwise), with its Monte Carlo standard error ``mcse``;
-    ``coverage`` the share of intervals that held the truth (``None`` if it was not given);
-    ``mean_estimate`` the average estimate; ``absent`` the share that gave no answer, which count
-    as not significant.
+    ``power`` is the share that succeeded (p at most alpha unless told otherwise) and ``mcse`` its
+    Monte Carlo standard error; ``coverage`` the share of intervals that held the truth (``None``
+    if it was not given); ``mean_estimate`` the average estimate; ``absent`` the share that gave no
+    answer, which count as failures.
     """
 
     n_sims: int
