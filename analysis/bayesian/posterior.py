@@ -140,7 +140,8 @@ def normal_posterior(
         probability_better=float(special.ndtr(-sign * mean / sd)),
         probability_in_rope=_normal_mass(mean, sd, rope),
         expected_loss=normal_loss(sign * mean, sd),
-        expected_loss_keep=normal_loss(-sign * mean, sd), model=model, prior=prior, rope=rope, notes=notes,
+        expected_loss_keep=normal_loss(-sign * mean, sd),
+        model=model, prior=prior, rope=rope, notes=notes,
     )  # fmt: skip
 
 
