@@ -51,7 +51,10 @@ def from_data(
     problems = list(_unknown_tables(data))
     parts, failures = _parts(data)
     problems += failures
-    problems += [(b.path, b.says, b.remedy) for b in rules.breaches(parts)]
+    spoken = {path for path, _, _ in failures} | {_meant(*failure) for failure in failures}
+    problems += [
+        (b.path, b.says, b.remedy) for b in rules.breaches(parts) if b.path not in spoken
+    ]
     problems += list(_wordings(parts))
     if problems:
         raise Invalid(name, _located(problems, lines or {}))
@@ -100,8 +103,23 @@ def _one(kind: type[BaseModel], entry: object, path: Path, found: list[_Found]) 
     try:
         return kind.model_validate(dict(entry))
     except ValidationError as failure:
-        found.extend(_said(kind, error, path) for error in failure.errors())
+        errors = failure.errors()
+        found.extend(_said(kind, error, path) for error in errors)
+        return _rest(kind, entry, {error["loc"][0] for error in errors if error["loc"]})
+
+
+def _rest(kind: type[BaseModel], entry: Mapping[str, Any], broken: set[str | int]) -> Any:
+    """What is left of a part without its broken keys, so that the other rules still see it."""
+    try:
+        return kind.model_validate({k: v for k, v in entry.items() if k not in broken})
+    except ValidationError:
         return None
+
+
+def _meant(path: Path, _says: str, remedy: str) -> Path:
+    """The path of the key that a mistyped one was meant to be; a rule need not repeat it."""
+    quoted = remedy.split("'")
+    return (*path[:-1], quoted[1]) if len(quoted) > 1 else path
 
 
 def _said(kind: type[BaseModel], error: Any, path: Path) -> _Found:
