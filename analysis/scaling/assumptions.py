@@ -101,8 +101,8 @@ def _parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        place = f"line {line[1]}" if line else "end of file"
-        problem = Problem(place, f"is not TOML: {error}", line=int(line[1]) if line else None)
+        number = int(line[1]) if line else max(1, len(text.splitlines()))
+        problem = Problem(f"line {number}", f"is not TOML: {error}", line=number)
         raise Invalid("the assumption file", [problem]) from None
 
 

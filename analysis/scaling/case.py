@@ -103,6 +103,12 @@ class CaseForScaling:
     draws: Mapping[str, Floats]
 
     @property
+    def retest_after_months(self) -> float:
+        """When to measure the effect again: after one half-life, at the latest in a year."""
+        found = {a.name: a.value for a in self.assumptions}
+        return min(found["persistence_half_life_months"], 12.0)
+
+    @property
     def defaults_used(self) -> tuple[Assumption, ...]:
         """The assumptions nobody gave."""
         return tuple(a for a in self.assumptions if a.is_default)
@@ -135,6 +141,7 @@ class CaseForScaling:
             "thresholds": [t.to_json() for t in self.thresholds],
             "by_year": [{k: v.to_json() for k, v in year.items()} for year in self.by_year],
             "horizon_years": self.years,
+            "retest_after_months": self.retest_after_months,
             "defaults_used": [a.name for a in self.defaults_used],
         }
 

@@ -138,7 +138,7 @@ def _more(
     if not weeks_run or weeks_run <= 0:
         return Absent("weeks-unknown", "how many weeks the trial has run is not known")
     spread = float(net.std())
-    if spread == 0:
+    if spread <= 1e-12 * float(np.abs(net).max()):
         return Absent("no-uncertainty", "the effect is taken as known, so nothing can be learnt")
     share = resolved_share(
         spread, standard_error=standard_error or spread, weeks_run=weeks_run, weeks_more=weeks_more

@@ -44,6 +44,14 @@ class Model:
         """The appraisal where the net effect is ``net``."""
         return appraise(self.flows(net, v), v["discount_rate"])
 
+    def npv_along(self, name: str | None, at: Floats) -> Floats:
+        """Net present value along values of one assumption (``None``: the effect), rest central."""
+        v = central(self.assumptions)
+        if name is None:
+            return self.appraise(at, v).npv
+        net = np.full(len(at), self.central_effect)
+        return self.appraise(net, v | {name: at}).npv
+
     def npv_where(self, *, net: float | None = None, **changed: float) -> float:
         """Net present value with everything central but the effect or assumptions ``changed``."""
         at = np.array([self.central_effect if net is None else net])

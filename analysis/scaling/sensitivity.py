@@ -14,6 +14,7 @@ from analysis.estimates import Absent
 from analysis.scaling.assumption import Assumption
 from analysis.scaling.model import Model
 from analysis.scaling.specs import SPECS
+from analysis.tables import Floats
 
 EFFECT = "net_effect"
 
@@ -96,28 +97,37 @@ def thresholds(model: Model, names: Iterable[str] | None = None) -> tuple[Thresh
 
 def _effect_threshold(model: Model) -> float | Absent:
     reach = max(abs(model.central_effect), float(np.std(model.effect.net)), 1e-6) * 100
-    return _root(lambda x: model.npv_where(net=x), -reach, reach, start=model.central_effect)
+    return _root(
+        lambda at: model.npv_along(None, at), -reach, reach, start=model.central_effect
+    )  # fmt: skip
 
 
 def _threshold(model: Model, a: Assumption) -> Threshold:
     spec = SPECS[a.name]
     far = 100 * max(abs(a.value), abs(a.high or 0), 1.0) if math.isfinite(a.value) else 1200.0
     low, high = max(spec.minimum, -far), min(spec.maximum, far)
-    at = _root(lambda x: model.npv_where(**{a.name: x}), low, high, start=min(a.value, high))
+    start = min(a.value, high)
+    at = _root(lambda at: model.npv_along(a.name, at), low, high, start=start)
     return Threshold(name=a.name, unit=a.unit, central=a.value, breaks_even=at)
 
 
-def _root(f: Callable[[float], float], low: float, high: float, *, start: float) -> float | Absent:
+def _root(
+    f: Callable[[Floats], Floats], low: float, high: float, *, start: float
+) -> float | Absent:
     """Where ``f`` changes sign, nearest to ``start``: outwards on both sides, then bisection."""
-    here = f(start)
+    steps = np.repeat(np.geomspace(1e-3, 1, 40), 2)
+    there = start + steps * (np.tile([low, high], 40) - start)
+    values = f(np.append(start, there))
+    here = float(values[0])
     if here == 0:
         return start
-    for share in np.geomspace(1e-3, 1, 40):
-        for end in (low, high):
-            there = start + share * (end - start)
-            if here * f(there) <= 0:
-                return float(optimize.brentq(f, min(start, there), max(start, there)))
-    return Absent("never-turns", f"no value from {low:g} to {high:g} turns the result round")
+    turned = np.flatnonzero(here * values[1:] <= 0)
+    if len(turned) == 0:
+        return Absent("never-turns", f"no value from {low:g} to {high:g} turns the result round")
+    end = float(there[turned[0]])
+    return float(
+        optimize.brentq(lambda x: float(f(np.array([x]))[0]), min(start, end), max(start, end))
+    )
 
 
 def _json(value: float) -> float | None:

@@ -60,7 +60,7 @@ def _default(
 _SHARE = (0.0, 1.0)
 _SIGNED = (-math.inf, math.inf)
 _WORKED = "Signpost's worked case: a modest change to one line"
-_RULE = "practitioners' rule of thumb; replace with the council's own figure"
+_RULE = "customary planning figure; replace with the council's own"
 
 _REACH = [
     _spec("eligible_volume", "units that would meet the change if it were rolled out",

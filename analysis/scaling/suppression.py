@@ -2,7 +2,10 @@
 
 Primary suppression hides counts from 1 to below the minimum. Secondary suppression hides further
 cells until no row or column whose total is shown has a single hidden cell, or hidden cells that
-together are themselves fewer than the minimum, since a subtraction would give them away.
+together are themselves fewer than the minimum, since a subtraction would give them away. In a
+two-way table that is not always enough: a linear programme over all the margins then looks for
+small cells that can still be worked out, and more is hidden until none can (Fischetti & Salazar
+1999 pose the attacker's problem so).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize
 
 from analysis.tables import Floats
 
@@ -24,13 +28,57 @@ def suppress(counts: Floats, minimum: int) -> Hidden:
     are hidden; cells of 0 are shown unless another has to hide behind them.
     """
     table = np.atleast_2d(np.asarray(counts, dtype=np.float64))
-    hidden = (table > 0) & (table < minimum)
+    small = (table > 0) & (table < minimum)
+    hidden = small.copy()
+    _complete(table, hidden, minimum)
+    while (cell := _exposed(table, small, hidden)) is not None and not hidden.all():
+        hidden[_another(table, hidden, cell)] = True
+        _complete(table, hidden, minimum)
+    return np.asarray(hidden.reshape(np.shape(counts)), dtype=np.bool_)
+
+
+def _complete(table: Floats, hidden: Hidden, minimum: int) -> None:
+    """Hide more until no single row or column gives a hidden cell away."""
     changed = bool(hidden.any())
     while changed:
         changed = False
         for view, mask in _series(table, hidden):
             changed |= _protect(view, mask, minimum)
-    return np.asarray(hidden.reshape(np.shape(counts)), dtype=np.bool_)
+
+
+def _exposed(table: Floats, small: Hidden, hidden: Hidden) -> tuple[int, int] | None:
+    """The first small cell that the shown cells and the margins together determine."""
+    if len(table) == 1 or not small.any():
+        return None
+    cells = np.argwhere(hidden)
+    lines = [cells[:, axis] == k for axis in (0, 1) for k in range(table.shape[axis])]
+    margins = np.array([line for line in lines if line.any()], dtype=np.float64)
+    totals = margins @ table[hidden]
+    for i, cell in enumerate(cells):
+        if small[tuple(cell)] and _width(margins, totals, i) < 1:
+            return int(cell[0]), int(cell[1])
+    return None
+
+
+def _width(margins: Floats, totals: Floats, cell: int) -> float:
+    """How wide a range a reader who knows the margins must allow for one hidden cell."""
+    cost = np.zeros(margins.shape[1])
+    cost[cell] = 1
+    low, high = (
+        sign * optimize.linprog(sign * cost, A_eq=margins, b_eq=totals).fun for sign in (1, -1)
+    )
+    return float(high - low + 1e-6)
+
+
+def _another(table: Floats, hidden: Hidden, cell: tuple[int, int]) -> tuple[int, int]:
+    """The smallest shown count in the row or column of ``cell``, or else anywhere."""
+    near = np.zeros_like(hidden)
+    near[cell[0], :] = near[:, cell[1]] = True
+    shown_near = near & ~hidden
+    usable = shown_near if shown_near.any() else ~hidden
+    order = np.where(usable, np.where(table == 0, table.max() + 1, table), np.inf)
+    row, column = np.unravel_index(int(np.argmin(order)), table.shape)
+    return int(row), int(column)
 
 
 def _series(table: Floats, hidden: Hidden) -> list[tuple[Floats, Hidden]]:

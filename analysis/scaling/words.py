@@ -299,7 +299,8 @@ def _assumption(a: Assumption) -> str:
     if a.low is not None and a.high is not None:
         span = f", {_bare(a.low, a.unit)} to {_bare(a.high, a.unit)}"
     default = "default; " if a.is_default else ""
-    return f"{_figure(a.value, a.unit)}{span}. {capital(default)}{a.source}, {a.dated} ({MARKS[a.mark]})"
+    origin = capital(f"{default}{a.source}, {a.dated}")
+    return f"{_figure(a.value, a.unit)}{span}. {origin} ({MARKS[a.mark]})"
 
 
 def _figure(value: float, unit: str) -> str:
