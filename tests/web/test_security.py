@@ -1,0 +1,126 @@
+"""Every answer carries the same strict headers, whatever went wrong on the way to it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from council import settings
+
+from web import security
+from web.app import create_app
+
+PATHS = {
+    "/": 200,
+    "/trials": 308,
+    "/trials/council-tax-reminder": 200,
+    "/trials/council-tax-reminder/report": 200,
+    "/trials/council-tax-reminder/report.html": 200,
+    "/trials/fresh/report": 200,
+    "/trials/fresh/report.html": 404,
+    "/trials/nobody": 404,
+    "/nowhere": 404,
+    "/static/nothing.css": 404,
+    "/healthz": 200,
+    "/readyz": 200,
+    "/metrics": 200,
+    "/api/v1/trials": 200,
+    "/api/v1/trials/council-tax-reminder": 200,
+    "/api/v1/trials/council-tax-reminder/result": 200,
+    "/api/v1/trials/nobody": 404,
+    "/api/v1/trials/fresh/result": 404,
+    "/api/v1/nothing": 404,
+    "/api/v1/openapi.json": 200,
+}
+
+
+def checked(response):
+    for name, value in security.HEADERS.items():
+        assert response.headers[name] == value
+    policy = response.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    return policy
+
+
+@pytest.mark.parametrize(("path", "status"), PATHS.items())
+def test_every_answer_has_the_headers_and_is_not_kept(client, path, status):
+    response = client.get(path)
+    assert response.status_code == status
+    checked(response)
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_no_route_is_forgotten_by_the_list_above(app):
+    named = {re.sub(r"<[^>]+>", "*", rule.rule) for rule in app.url_map.iter_rules()}
+    tried = {re.sub(r"(?<=/trials/)[^/]+", "*", path) for path in PATHS}
+    assert named <= tried
+
+
+def test_methods_that_are_not_allowed_and_errors_of_our_own_have_them_too(folder):
+    app = create_app(settings(folder))
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.get("/boom")
+    def boom():
+        raise RuntimeError("secret detail")
+
+    @app.before_request
+    def early():
+        from flask import abort, request
+
+        if request.args.get("refused"):
+            abort(400)
+
+    client = app.test_client()
+    posted = client.post("/")
+    assert posted.status_code == 405
+    assert "GET" in posted.headers["Allow"]
+    checked(posted)
+    failed = client.get("/boom")
+    assert failed.status_code == 500
+    assert b"secret detail" not in failed.data
+    assert b"Traceback" not in failed.data
+    assert re.search(rb"quote <strong[^>]*>[0-9a-f]{8}<", failed.data)
+    checked(failed)
+    refused = client.get("/?refused=1")
+    assert refused.status_code == 400
+    checked(refused)
+
+
+def test_a_nonce_is_made_only_for_pages_that_need_one_and_is_new_each_time(client):
+    first, second = client.get("/"), client.get("/")
+    nonces = [re.search(r"'nonce-([^']+)'", checked(r))[1] for r in (first, second)]
+    assert nonces[0] != nonces[1]
+    assert f'nonce="{nonces[0]}"'.encode() in first.data
+    assert "nonce" not in checked(client.get("/healthz"))
+
+
+def test_static_files_have_the_headers_and_may_be_cached_for_ever(client):
+    sheet = re.search(r'href="(/static/app-[0-9a-f]{8}\.css)"', client.get("/").text)[1]
+    response = client.get(sheet)
+    assert response.status_code == 200
+    checked(response)
+    assert "immutable" in response.headers["Cache-Control"]
+    packed = client.get(sheet, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert len(packed.data) < 16_000
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/src/app.scss", "/src/app.scss"]
+)
+def test_nothing_but_built_assets_is_served(client, path):
+    assert client.get(path).status_code in (301, 404)
+
+
+def test_cookies_could_not_be_read_by_scripts_or_sent_from_elsewhere(app):
+    assert app.config["SESSION_COOKIE_HTTPONLY"]
+    assert app.config["SESSION_COOKIE_SAMESITE"] == "Lax"
+
+
+def test_over_https_the_browser_is_told_to_stay_there(client):
+    response = client.get("/", base_url="https://signpost.example")
+    assert "max-age=" in response.headers["Strict-Transport-Security"]
+    assert "Strict-Transport-Security" not in client.get("/").headers

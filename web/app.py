@@ -1,0 +1,93 @@
+"""The web application: pages for people, an API for machines, one process that stays small."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+
+from apiflask import APIFlask
+from flask import Flask, url_for
+from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, PrefixLoader
+from werkzeug.middleware.proxy_fix import ProxyFix
+from whitenoise import WhiteNoise
+
+from trials import resources
+from trials.settings import Settings
+from trials.store.engine import Store
+from web import ops, problems, security
+from web.api.trials import api as api_trials
+from web.catalogue import Catalogue, StoreCatalogue
+from web.pages.trials import pages as pages_trials
+
+NAVIGATION = (("Trials", "trials.home"),)
+"""What the bar under the header leads to: a label and an endpoint each."""
+
+_HASHED = re.compile(r"-[0-9a-f]{8}\.[a-z]+$")
+
+
+def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> APIFlask:
+    """The application for ``settings``; ``catalogue`` replaces the database's (tests)."""
+    app = APIFlask(
+        __name__, title="Signpost", version=_version(), spec_path="/api/v1/openapi.json",
+        docs_path=None, json_errors=False,
+        static_folder=None,  # type: ignore[arg-type]  # WhiteNoise serves them, and src is not for serving
+    )  # fmt: skip
+    _configure(app, settings)
+    app.extensions["catalogue"] = catalogue or StoreCatalogue(Store.open(settings.database_url))
+    _templates(app, settings)
+    ops.measure(app)
+    security.protect(app)
+    problems.register(app)
+    for blueprint in (pages_trials, ops.ops, api_trials):
+        app.register_blueprint(blueprint)
+    _wrap(app, settings)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("signpost-trials")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        ORGANISATION=settings.organisation,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
+        MAX_CONTENT_LENGTH=256 * 1024 * 1024,
+        MAX_FORM_MEMORY_SIZE=1024 * 1024,
+        JSON_SORT_KEYS=False,
+    )
+
+
+def _templates(app: Flask, settings: Settings) -> None:
+    """Our templates first, then the design system's macros under their own name."""
+    app.jinja_loader = ChoiceLoader([
+        FileSystemLoader(resources.folder("templates")),
+        PrefixLoader({"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}),
+    ])  # fmt: skip
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        asset=lambda name: f"/static/{resources.asset(name)}",
+        organisation=settings.organisation,
+        demonstration=settings.demonstration,
+        navigation=lambda: [(label, url_for(endpoint)) for label, endpoint in NAVIGATION],
+    )
+
+
+def _wrap(app: Flask, settings: Settings) -> None:
+    """Static files are answered in front of the application; proxies are trusted by number."""
+    wrapped = WhiteNoise(
+        app.wsgi_app, root=str(resources.folder("static")), prefix="static/", max_age=3600,
+        immutable_file_test=lambda _path, url: bool(_HASHED.search(url)),
+        add_headers_function=security.static_headers, allow_all_origins=False,
+    )  # fmt: skip
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(wrapped, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    else:
+        app.wsgi_app = wrapped  # type: ignore[method-assign]
