@@ -10,7 +10,18 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scipy import stats
+from scipy import special
+
+
+def critical(level: float, df: float | None = None) -> float:
+    """The two-sided critical value of t (``df``) or of the normal at a coverage of ``level``."""
+    tail = (1 - level) / 2
+    return -float(special.ndtri(tail) if df is None else special.stdtrit(df, tail))
+
+
+def upper_tail(statistic: float, df: float | None = None) -> float:
+    """The chance of a t (``df``) or normal variable above ``statistic``."""
+    return float(special.ndtr(-statistic) if df is None else special.stdtr(df, -statistic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +76,10 @@ class Estimate:
         notes: tuple[str, ...] = (),
     ) -> Estimate:
         """An estimate with a t (``df``) or normal (``df=None``) interval and two-sided p-value."""
-        reference = stats.norm() if df is None else stats.t(df)
-        half = float(reference.isf((1 - level) / 2)) * se
-        p = float(2 * reference.sf(abs(estimate - null) / se)) if se > 0 else None
+        from scipy import stats  # pages read estimates too, and need no SciPy for that
+
+        half = critical(level, df) * se
+        p = 2 * upper_tail(abs(estimate - null) / se, df) if se > 0 else None
         return cls(
             estimate=float(estimate), se=float(se), df=df, level=level, p=p, method=method,
             low=float(estimate - half), high=float(estimate + half), notes=notes,

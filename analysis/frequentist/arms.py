@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
+from analysis.estimates import critical
 from analysis.frequentist.cluster import Robust, robust
 from analysis.frequentist.proportions import wilson
 from analysis.frequentist.regression import Cells, Functional
@@ -78,8 +79,8 @@ def _limits(
         return wilson(float(own.y.sum()), own.total, level=level)
     if sd is None:
         return None
-    half = float(stats.t.isf((1 - level) / 2, own.total - 1)) * sd / np.sqrt(own.total)
-    return mean - float(half), mean + float(half)
+    half = critical(level, own.total - 1) * sd / math.sqrt(own.total)
+    return mean - half, mean + half
 
 
 def _clustered_limits(
@@ -93,7 +94,7 @@ def _clustered_limits(
         spread = mean * (1 - mean)
         effective = spread / result.se**2 if result.se > 0 else float(clusters)
         return wilson(mean * effective, effective, level=level, df=result.df)
-    half = float(stats.t.isf((1 - level) / 2, result.df)) * result.se
+    half = critical(level, result.df) * result.se
     return mean - half, mean + half
 
 

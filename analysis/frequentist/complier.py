@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from scipy import stats
-
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.cluster import Robust
 from analysis.frequentist.comparison import Comparison, compare
 from analysis.frequentist.difference import fieller, interval
@@ -94,8 +92,8 @@ def _anderson_rubin(
     top = model.infer(model.effect)
     both = _with(model, two.y + two.d, two.yy + 2 * two.dy + two.dd)
     covariance = (both.se**2 - top.se**2 - first.se**2) / 2
-    critical = float(stats.t.isf((1 - level) / 2, left.df))
-    limits = fieller((top.estimate, first.estimate), (top.se**2, covariance, first.se**2), critical)
+    t = critical(level, left.df)
+    limits = fieller((top.estimate, first.estimate), (top.se**2, covariance, first.se**2), t)
     return (-math.inf, math.inf) if limits is None else limits
 
 

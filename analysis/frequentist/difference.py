@@ -6,9 +6,8 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.arms import ArmMean, arm_means
 from analysis.frequentist.cluster import Robust, cr_covariance, nest
 from analysis.frequentist.comparison import Comparison, compare
@@ -170,8 +169,8 @@ def _weak_ratio(
     contrast = model.infer(model.treated - model.control.times(value))
     if not contrast.identified or contrast.df <= 0:
         return _unidentified()
-    critical = float(stats.t.isf((1 - level) / 2, contrast.df))
-    limits = fieller((top.estimate, bottom.estimate), _covariance(model), critical)
+    t = critical(level, contrast.df)
+    limits = fieller((top.estimate, bottom.estimate), _covariance(model), t)
     return Estimate(
         estimate=value,
         low=-math.inf if limits is None else limits[0],

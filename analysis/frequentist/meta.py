@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
 from analysis.tables import Floats
 
 TauMethod = Literal["dersimonian-laird", "paule-mandel", "reml", "ml", "equal"]
@@ -150,5 +150,5 @@ def _prediction(
 ) -> tuple[float, float] | None:
     if k < 3:
         return None
-    half = float(stats.t.isf((1 - level) / 2, k - 2)) * math.sqrt(tau2 + se**2)
+    half = critical(level, k - 2) * math.sqrt(tau2 + se**2)
     return mean - half, mean + half

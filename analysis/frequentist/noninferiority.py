@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
-
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical, upper_tail
 
 Better = Literal["lower", "higher"]
 Verdict = Literal["superior", "non-inferior", "inconclusive", "inferior"]
@@ -96,8 +94,7 @@ def one_sided(estimate: Estimate, alpha: float) -> tuple[float, float] | Absent:
         if abs(estimate.level - (1 - 2 * alpha)) < 1e-9:
             return estimate.low, estimate.high
         return Absent("level-mismatch", "This interval has another level than the margin needs.")
-    reference = stats.norm() if estimate.df is None else stats.t(estimate.df)
-    half = float(reference.isf(alpha)) * estimate.se
+    half = critical(1 - 2 * alpha, estimate.df) * estimate.se
     return estimate.estimate - half, estimate.estimate + half
 
 
@@ -113,5 +110,4 @@ def _tail(estimate: Estimate, margin: float) -> float | None:
     """One-sided p-value against a true value of ``margin`` or more."""
     if estimate.se is None or estimate.se <= 0:
         return None
-    reference = stats.norm() if estimate.df is None else stats.t(estimate.df)
-    return float(reference.sf((margin - estimate.estimate) / estimate.se))
+    return upper_tail((margin - estimate.estimate) / estimate.se, estimate.df)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical, upper_tail
 from analysis.tables import Grouped
 
 Count = tuple[float, float]
@@ -39,7 +39,7 @@ def wilson(
     """
     if units <= 0:
         raise ValueError("a proportion needs at least one unit")
-    z = _quantile(level, df)
+    z = critical(level, df)
     p = events / units
     centre = p + z**2 / (2 * units)
     half = z * math.sqrt(max(p * (1 - p) / units + z**2 / (4 * units**2), 0.0))
@@ -75,16 +75,16 @@ def miettinen_nurminen(
     if lacking := _lacking(treated, control):
         return lacking
     value = treated[0] / treated[1] - control[0] / control[1]
-    critical = _quantile(level, None)
+    z = critical(level)
 
     def excess(delta: float) -> float:
         return difference_score(treated, control, delta, corrected=corrected)
 
-    low = -1.0 if value <= -1 else _root(lambda d: excess(d) - critical, -1.0, value)
-    high = 1.0 if value >= 1 else _root(lambda d: excess(d) + critical, value, 1.0)
+    low = -1.0 if value <= -1 else _root(lambda d: excess(d) - z, -1.0, value)
+    high = 1.0 if value >= 1 else _root(lambda d: excess(d) + z, value, 1.0)
     at_zero = excess(0.0)
     return Estimate(
-        estimate=value, low=low, high=high, level=level, p=float(2 * stats.norm.sf(abs(at_zero))),
+        estimate=value, low=low, high=high, level=level, p=2 * upper_tail(abs(at_zero)),
         method="difference in proportions, Miettinen–Nurminen score interval",
     )  # fmt: skip
 
@@ -141,10 +141,10 @@ def koopman(treated: Count, control: Count, *, level: float = 0.95) -> Estimate 
     if x0 <= 0:
         return Absent("control-mean-zero", "The control has no event, so there is no ratio.")
     value = (x1 / n1) / (x0 / n0)
-    critical = float(stats.norm.isf((1 - level) / 2)) ** 2
+    limit = critical(level) ** 2
 
     def excess(log_ratio: float) -> float:
-        return ratio_score(treated, control, math.exp(log_ratio)) - critical
+        return ratio_score(treated, control, math.exp(log_ratio)) - limit
 
     centre = math.log(value) if value > 0 else -_reach(lambda r: excess(-r), 0.0)
     low = 0.0 if value <= 0 else math.exp(-_edge(lambda r: excess(-r), -centre))
@@ -180,10 +180,10 @@ def katz(treated: Count, control: Count, *, level: float = 0.95) -> Estimate | A
     se = math.sqrt(max(1 / x1 - 1 / n1 + 1 / x0 - 1 / n0, 0.0))
     if se == 0:
         return Absent("no-variation", "Everybody in both arms had the event.")
-    half = _quantile(level, None) * se
+    half = critical(level) * se
     return Estimate(
         estimate=value, low=value * math.exp(-half), high=value * math.exp(half), level=level,
-        se=value * se, p=float(2 * stats.norm.sf(abs(math.log(value)) / se)),
+        se=value * se, p=2 * upper_tail(abs(math.log(value)) / se),
         method="ratio of proportions, Katz log interval",
     )  # fmt: skip
 
@@ -224,11 +224,6 @@ def _chi(x: float, n: float, p: float) -> float:
         return 0.0
     spread = n * p * (1 - p)
     return gap**2 / spread if spread > 0 else math.inf
-
-
-def _quantile(level: float, df: float | None) -> float:
-    reference = stats.norm() if df is None else stats.t(df)
-    return float(reference.isf((1 - level) / 2))
 
 
 def _lacking(treated: Count, control: Count) -> Absent | None:

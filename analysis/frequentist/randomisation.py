@@ -22,7 +22,7 @@ from analysis.tables import Floats, Grouped, Ints
 Redraw = Callable[[np.random.Generator], Ints]
 """Draws once more: the arm code of every randomised unit, in the order of its summaries."""
 
-EXACT_UP_TO = 20_000
+EXACT_UP_TO = 40_000
 """Designs with no more assignments than this are enumerated."""
 
 _BATCH = 4_000_000

@@ -12,9 +12,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.arms import ArmMean, mean_of
 from analysis.frequentist.comparison import Comparison, compare
 from analysis.frequentist.difference import WEAK, fieller, interval
@@ -167,5 +166,5 @@ def _fieller_limits(own: Grouped, value: float, level: float) -> tuple[float, fl
     if contrast.df <= 0:
         return None
     covariance = (both.se**2 - top.se**2 - bottom.se**2) / 2
-    critical = float(stats.t.isf((1 - level) / 2, contrast.df))
-    return fieller((top.estimate, bottom.estimate), (top.se**2, covariance, bottom.se**2), critical)
+    t = critical(level, contrast.df)
+    return fieller((top.estimate, bottom.estimate), (top.se**2, covariance, bottom.se**2), t)

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical, upper_tail
 from analysis.tables import Floats, Ints, LifeTable
 
 Moments = tuple[float, float]
@@ -102,7 +101,7 @@ def restricted_mean(
     if lacking is not None:
         return lacking
     mean, variance = _area(curve, horizon)
-    half = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
+    half = critical(level) * math.sqrt(variance)
     return Estimate(
         estimate=mean, se=math.sqrt(variance), low=mean - half, high=mean + half, level=level,
         method="restricted mean, Kaplan–Meier, Greenwood variance",
@@ -154,7 +153,7 @@ def log_rank(table: LifeTable, arm: int, *, versus: int | None = None) -> LogRan
     z = (observed - expected) / math.sqrt(variance)
     return LogRank(
         observed=observed, expected=expected, variance=variance, z=z,
-        p=float(2 * stats.norm.sf(abs(z))),
+        p=2 * upper_tail(abs(z)),
     )  # fmt: skip
 
 
@@ -167,7 +166,7 @@ def _times(table: LifeTable, rows: Mask) -> tuple[Floats, Floats, Floats]:
 
 def _loglog(survival: Floats, greenwood: Floats, level: float) -> tuple[Floats, Floats]:
     """Pointwise limits; a share of one or zero has none and is its own."""
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = critical(level)
     inside = (survival > 0) & (survival < 1)
     low, high = survival.copy(), survival.copy()
     logs = np.log(survival[inside])

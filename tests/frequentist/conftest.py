@@ -24,10 +24,8 @@ def group_rows(
     """Rows to cells: one cell for each combination of keys and covariates that occurs."""
     arm, y = np.asarray(arm, dtype=np.int64), np.asarray(y, dtype=float)
     segments = segments or {}
-    columns = [arm.astype(float)]
-    for codes in (stratum, cluster, period, *segments.values()):
-        if codes is not None:
-            columns.append(np.asarray(codes, float))
+    keys = (arm, stratum, cluster, period, *segments.values())
+    columns = [np.asarray(codes, float) for codes in keys if codes is not None]
     if x is not None:
         x = np.asarray(x, float).reshape(len(y), -1)
         columns.extend(x.T)
