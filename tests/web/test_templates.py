@@ -80,7 +80,17 @@ def test_assets_that_were_not_built_say_how_to_build_them(monkeypatch, tmp_path)
 
 def test_the_pages_load_no_sampler_and_no_query_engine():
     """A web process stays small: statistics are made elsewhere and read here."""
-    heavy = ("pymc", "pytensor", "arviz", "nutpie", "ibis", "duckdb", "pandas", "vl_convert")
+    heavy = (
+        "pymc",
+        "pytensor",
+        "arviz",
+        "nutpie",
+        "ibis",
+        "duckdb",
+        "pandas",
+        "scipy",
+        "vl_convert",
+    )
     code = f"import sys, web.app; print([m for m in {heavy!r} if m in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
