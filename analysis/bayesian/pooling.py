@@ -2,7 +2,7 @@
 
 Trial i in group g measures yᵢ ~ Normal(θᵢ, sᵢ); θᵢ = μ + a_g + bᵢ with μ ~ Normal(m, s),
 a_g ~ Normal(0, ω), bᵢ ~ Normal(0, τ), τ and ω half-normal (Gelman 2006 on why not inverse gamma).
-Given (τ, ω) everything is jointly normal, so posteriors are finite mixtures of normals over the
+Given (τ, ω) everything is normal, so posteriors are finite mixtures of normals over the
 grid, exact up to its spacing, without a sampler: each trial's result is shrunk towards what trials
 like it found (the cure of the winner's curse), and the effect to expect in a new setting follows.
 """
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import special
 
-from analysis.bayesian.posterior import Posterior, Rope, draws_posterior
+from analysis.bayesian.posterior import Posterior, Rope
 from analysis.bayesian.priors import Better, EffectPrior, NormalPrior
 from analysis.estimates import Absent
 from analysis.tables import Floats
@@ -70,10 +70,17 @@ class Normals:
         """The value with this much probability below it, by bisection."""
         low = float(np.min(self.means - 40 * self.sds))
         high = float(np.max(self.means + 40 * self.sds))
-        for _ in range(200):
+        for _ in range(80):
             middle = (low + high) / 2
             low, high = (middle, high) if self.below(middle) < probability else (low, middle)
         return (low + high) / 2
+
+    def spread_out(self, size: int) -> Floats:
+        """Draws that stand for the mixture: its quantiles at equally spaced probabilities."""
+        ends = self.quantile(0.1 / size), self.quantile(1 - 0.1 / size)
+        x = np.linspace(*ends, 1000)
+        running = special.ndtr((x[:, None] - self.means) / self.sds) @ self.weights
+        return np.asarray(np.interp((np.arange(size) + 0.5) / size, running, x))
 
     def draws(self, size: int, rng: np.random.Generator) -> Floats:
         """Draws from the mixture."""
@@ -85,10 +92,6 @@ class Normals:
         prior: EffectPrior | None = None, notes: tuple[str, ...] = (),
     ) -> Posterior:  # fmt: skip
         """The mixture's summary in the shape of every other posterior."""
-        quantiles = np.array([self.quantile(p) for p in (np.arange(400) + 0.5) / 400])
-        rough = draws_posterior(
-            quantiles, better=better, rope=None, level=level, model=model, prior=prior, notes=notes
-        )
         up, down = self._losses()
         lower = better == "lower"
         below = self.below(0.0)
@@ -98,7 +101,7 @@ class Normals:
             probability_better=below if lower else 1 - below,
             probability_in_rope=None if rope is None else self.below(rope[1]) - self.below(rope[0]),
             expected_loss=up if lower else down, expected_loss_keep=down if lower else up,
-            model=model, prior=prior, rope=rope, draws=rough.draws, notes=notes,
+            model=model, prior=prior, rope=rope, draws=self.spread_out(1000), notes=notes,
         )  # fmt: skip
 
     def _losses(self) -> tuple[float, float]:
@@ -215,9 +218,8 @@ class _Problem:
         self.limit = limit or 30 * self.scale
         names = tuple(dict.fromkeys(f.group for f in findings))
         self.groups = names if len(names) > 1 else ()
-        codes = np.array([names.index(f.group) for f in findings])
-        self.same = (codes[:, None] == codes[None, :]).astype(float)
-        self.member = np.array([[f.group == g for f in findings] for g in self.groups], float)
+        self.code = np.array([names.index(f.group) for f in findings])
+        self.member = (self.code[:, None] == np.arange(len(names))).astype(float)
 
     def _grids(self) -> tuple[Floats, Floats]:
         points = TAU_POINTS_GROUPED if self.groups else TAU_POINTS
@@ -229,54 +231,63 @@ class _Problem:
     def solve(self) -> Pooled:
         """All mixtures."""
         tau, omega = self._grids()
-        pairs = [(t, o) for t in tau for o in omega]
-        cells = [self._given(t, o) for t, o in pairs]
-        log = np.array([cell[0] for cell in cells])
+        tau_cell, omega_cell = (x.ravel() for x in np.meshgrid(tau, omega, indexing="ij"))
+        log, known = self._given(tau_cell[:, None], omega_cell[:, None])
         if self.spread == "half-normal":
-            log -= 0.5 * (np.array([t for t, _ in pairs]) / self.scale) ** 2
-        if self.groups:
-            log -= 0.5 * (np.array([o for _, o in pairs]) / self.scale) ** 2
+            log = log - 0.5 * (tau_cell / self.scale) ** 2
+        log = log - 0.5 * (omega_cell / self.scale) ** 2
         weight = np.exp(log - log.max()).reshape(len(tau), len(omega))
         weight *= _trapezium(tau)[:, None] * _trapezium(omega)[None, :]
         weight /= weight.sum()
         flat = weight.ravel()
+        keep = flat > flat.max() * 1e-12
 
-        def mixture(i: int) -> Normals:
-            means = np.array([cell[1][i] for cell in cells])
-            variances = np.array([cell[2][i] for cell in cells])
-            keep = flat > flat.max() * 1e-14
-            kept = flat[keep] / flat[keep].sum()
-            return Normals(means=means[keep], sds=np.sqrt(variances[keep]), weights=kept)
+        def mixtures(name: str) -> list[Normals]:
+            mean, variance = (x[keep] for x in known[name])
+            share = flat[keep] / flat[keep].sum()
+            return [
+                Normals(means=mean[:, i], sds=np.sqrt(variance[:, i]), weights=share)
+                for i in range(mean.shape[1])
+            ]
 
-        k, g = len(self.y), len(self.groups)
-        names = self.groups
+        named = range(len(self.groups))
+        by_group, in_group = mixtures("groups"), mixtures("in_group")
         return Pooled(
-            findings=self.findings, average=mixture(0), predictive=mixture(1),
-            trials=tuple(mixture(2 + i) for i in range(k)),
-            groups={name: mixture(2 + k + i) for i, name in enumerate(names)},
-            in_group={name: mixture(2 + k + g + i) for i, name in enumerate(names)},
+            findings=self.findings, average=mixtures("average")[0],
+            predictive=mixtures("predictive")[0], trials=tuple(mixtures("trials")),
+            groups={self.groups[i]: by_group[i] for i in named},
+            in_group={self.groups[i]: in_group[i] for i in named},
             tau=tau, tau_weights=weight.sum(axis=1), omega=omega,
             omega_weights=weight.sum(axis=0), notes=self._notes(),
         )  # fmt: skip
 
-    def _given(self, tau: float, omega: float) -> tuple[float, Floats, Floats]:
-        """Log p(y | τ, ω), and means and variances of all that is asked for.
+    def _given(self, tau: Floats, omega: Floats) -> tuple[Floats, dict[str, tuple[Floats, Floats]]]:
+        """Log p(y | τ, ω) and the means and variances of all unknowns, a row a grid cell.
 
-        Asked for, in order: μ; a new setting of a new group; each θᵢ; each group's mean; a new
-        setting in each group.
+        A group's trials enter through their weighted mean, whose variance about μ is 1/W + ω²;
+        then μ, the groups' means and the trials' effects follow in turn, each a weighted mean.
         """
-        k, g = len(self.y), len(self.groups)
-        shared, group, own = self.s**2, omega**2, tau**2
-        theta = shared + group * self.same + own * np.eye(k)
-        cross = np.vstack([
-            np.full((2, k), shared), theta,
-            *([shared + group * self.member] * 2 if g else []),
-        ])  # fmt: skip
-        variance = np.concatenate([
-            [shared, shared + group + own], np.diag(theta), np.full(g, shared + group),
-            np.full(g, shared + group + own),
-        ])  # fmt: skip
-        return _condition(theta, self.v, self.y - self.m, self.m, cross, variance)
+        noise = self.v + tau**2
+        total = (1 / noise) @ self.member
+        mean = (self.y / noise) @ self.member / total
+        spread = 1 / total + omega**2
+        precision = self.s**-2 + (1 / spread).sum(axis=1, keepdims=True)
+        mu = (self.m * self.s**-2 + (mean / spread).sum(axis=1, keepdims=True)) / precision
+        log = -0.5 * (
+            np.log(noise).sum(axis=1) + ((self.y - mean[:, self.code]) ** 2 / noise).sum(axis=1)
+            + np.log(total).sum(axis=1) + np.log(spread).sum(axis=1) + np.log(precision)[:, 0]
+            + ((mean - mu) ** 2 / spread).sum(axis=1) + (mu[:, 0] - self.m) ** 2 * self.s**-2
+        )  # fmt: skip
+        back = 1 / (total * spread)  # how far a group's mean is drawn back to μ
+        group = (1 - back) * mean + back * mu
+        group_var = omega**2 * back + back**2 / precision
+        pull = self.v / noise
+        trial_var = tau**2 * pull + pull**2 * group_var[:, self.code]
+        return log, {
+            "average": (mu, 1 / precision), "predictive": (mu, 1 / precision + omega**2 + tau**2),
+            "groups": (group, group_var), "in_group": (group, group_var + tau**2),
+            "trials": ((1 - pull) * self.y + pull * group[:, self.code], trial_var),
+        }  # fmt: skip
 
     def _notes(self) -> tuple[str, ...]:
         notes = []
@@ -288,19 +299,6 @@ class _Problem:
         if any(f.imported for f in self.findings):
             notes.append("Some of the trials were imported from another council.")
         return tuple(notes)
-
-
-def _condition(
-    theta: Floats, noise: Floats, y: Floats, centre: float, cross: Floats, variance: Floats
-) -> tuple[float, Floats, Floats]:
-    """Condition a joint normal on noisy observations: log density, means and variances."""
-    factor = np.linalg.cholesky(theta + np.diag(noise))
-    half = np.linalg.solve(factor, y)
-    gain = np.linalg.solve(factor, cross.T)
-    log_p = -0.5 * float(half @ half) - float(np.log(np.diag(factor)).sum())
-    mean = centre + gain.T @ half
-    rest = variance - np.einsum("ij,ij->j", gain, gain)
-    return log_p, mean, np.maximum(rest, 1e-300)
 
 
 def _trapezium(grid: Floats) -> Floats:
