@@ -200,9 +200,7 @@ def _age(age: timedelta) -> str:
     return counted(round(hours), "hour") if hours < 48 else counted(round(hours / 24), "day")
 
 
-def _lopsided(
-    periods: Mapping[str, float], empty: Sequence[str], arms: Mapping[str, str]
-) -> str:
+def _lopsided(periods: Mapping[str, float], empty: Sequence[str], arms: Mapping[str, str]) -> str:
     """Whether the empty periods all fall to one arm of a switchback, as the tail of a sentence."""
     hit = {arms[name] for name in empty if name in arms}
     known = {arms[name] for name in periods if name in arms}

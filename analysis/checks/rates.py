@@ -105,9 +105,7 @@ def attrition(
     )  # fmt: skip
 
 
-def contamination(
-    shares: Mapping[str, Share], *, warn: float = 0.01, fail: float = 0.05
-) -> Check:
+def contamination(shares: Mapping[str, Share], *, warn: float = 0.01, fail: float = 0.05) -> Check:
     """How many units met an arm that is not theirs (``some`` crossed, ``all`` assigned).
 
     They are analysed as first assigned; leaving them out would remove more of the smaller arm.

@@ -24,7 +24,16 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.special import gammaln
 
-from analysis.checks.check import FAIL_P, Check, counted, listed, not_applicable, p_text, percent
+from analysis.checks.check import (
+    FAIL_P,
+    Check,
+    counted,
+    listed,
+    not_applicable,
+    p_text,
+    percent,
+    plural,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -282,7 +291,7 @@ def _trespassed(arms: list[str], counts: Mapping[str, int], unit: str) -> Check:
 def _says(found: _Found, unit: str) -> str:
     total = sum(found.promised.values())
     shares = listed([
-        f"{arm} holds {percent(found.counts.get(arm, 0) / total)} of {unit}s "
+        f"{arm} holds {percent(found.counts.get(arm, 0) / total)} of {plural(unit)} "
         f"(planned {percent(value / total)})"
         for arm, value in found.promised.items() if value > 0
     ])  # fmt: skip

@@ -36,8 +36,12 @@ def rows(arm, x, *, strata=None, cluster=None, segment=None, names=None):
     """One cell a unit."""
     arm = np.asarray(arm, np.int64)
     ones = np.ones(len(arm))
-    key = lambda name, v: None if v is None else Key(  # noqa: E731
-        name=name, codes=np.asarray(v, np.int64), levels=tuple(map(str, range(int(max(v)) + 1)))
+    key = lambda name, v: (
+        None
+        if v is None
+        else Key(  # noqa: E731
+            name=name, codes=np.asarray(v, np.int64), levels=tuple(map(str, range(int(max(v)) + 1)))
+        )
     )
     segments = {} if segment is None else {"email": key("email", segment)}
     x = None if x is None else np.asarray(x, float).reshape(len(arm), -1)

@@ -60,6 +60,11 @@ def test_equal_split_passes_and_says_the_shares():
     )
 
 
+def test_units_are_named_as_people_would():
+    assert "50.0% of people" in sample_ratio({"a": 50, "b": 50}, HALVES, unit="person").says
+    assert "50.0% of enquiries" in sample_ratio({"a": 50, "b": 50}, HALVES, unit="enquiry").says
+
+
 def test_before_anybody_is_assigned_the_check_does_not_apply():
     assert sample_ratio({}, HALVES).verdict == "not-applicable"
     assert sample_ratio({"a": 0, "b": 0}, HALVES).verdict == "not-applicable"
@@ -138,9 +143,7 @@ def test_sequential_test_stops_where_the_reference_implementation_does():
     assert first + 1 == 402
     assert counts[first].tolist() == [40, 129, 233]
     assert logs[first] == pytest.approx(3.02710094, abs=1e-8)
-    assert sequential_p(counts[: first + 1], [0.1, 0.4, 0.5]) == pytest.approx(
-        0.04845591, abs=1e-8
-    )
+    assert sequential_p(counts[: first + 1], [0.1, 0.4, 0.5]) == pytest.approx(0.04845591, abs=1e-8)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
