@@ -21,7 +21,8 @@ import numpy as np
 from analysis.scaling import erlang
 from analysis.scaling.assumption import Assumption
 from analysis.scaling.capacity import answer
-from analysis.scaling.case import CaseInput, Facts, make_case
+from analysis.scaling.case import CaseInput, make_case
+from analysis.scaling.facts import Facts
 from analysis.scaling.question import CapacityRequest, Interval, Observed
 from analysis.scaling.register import Register
 

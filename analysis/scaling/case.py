@@ -12,9 +12,10 @@ from analysis.estimates import Absent
 from analysis.scaling.appraisal import Appraisal
 from analysis.scaling.assumption import Assumption
 from analysis.scaling.benefits import Effect, Stream
-from analysis.scaling.decision import Findings, Guardrail, Recommendation, Rule, recommend
+from analysis.scaling.decision import Findings, Recommendation, recommend
 from analysis.scaling.equity import Equity, GroupEffect, assess
-from analysis.scaling.evidence import Check, EvidenceKind, Grade, grade, optimism, transfer
+from analysis.scaling.evidence import Grade, grade, optimism, transfer
+from analysis.scaling.facts import Facts
 from analysis.scaling.information import Information, information
 from analysis.scaling.mechanism import Mechanism
 from analysis.scaling.model import Model
@@ -29,27 +30,6 @@ from trials.errors import Invalid, Problem
 
 _FEWEST_DRAWS = 100
 _EXTRA = ("weekly_trial_cost", "working_days_per_year", "equity_harm_margin", "small_cell_minimum")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the trial itself says, from its result document.
-
-    ``locked`` and ``matured`` are about the plan and the outcome windows; ``leakage`` is the share
-    of gross deflection that came back; ``weeks_run`` and ``standard_error`` (of the net effect,
-    per unit) say what the data alone have told, for the value of more weeks.
-    """
-
-    evidence: EvidenceKind = "trial-same-service"
-    locked: bool
-    matured: bool
-    checks: tuple[Check, ...] = ()
-    guardrails: tuple[Guardrail, ...] = ()
-    leakage: Range | None = None
-    weeks_run: float | None = None
-    standard_error: float | None = None
-    fidelity_measured: bool = False
-    rule: Rule = field(default_factory=Rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,7 @@ def _between(
     if not fits:
         bottom = f"more than {low:g}" if open_low else f"at least {low:g}"
         yield Problem(
-            name, f"{value:g} is impossible", f"give {bottom} and at most {high:g}, {unit}"
+            name, f"{value:g} is impossible", f"give {bottom} and at most {high:,.10g} ({unit})"
         )
 
 

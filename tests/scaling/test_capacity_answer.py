@@ -272,3 +272,32 @@ def test_a_bad_profile_names_its_lines():
     assert [p.line for p in refused.value.problems] == [2, 3]
     with pytest.raises(Invalid, match="has no column hours"):
         read_profile("interval,share\n")
+
+
+def test_the_command_tells_a_what_if_without_and_with_call_backs():
+    told = run(*BASE, "--fit", "--wait", "242", "--abandoned", "0.1311", "--retry", "0.87",
+               "--demand-change", "-0.02").output  # fmt: skip
+    assert "wait 213 s, abandoned 11.7%" in told
+    assert "wait 166 s, abandoned 9.2%" in told
+    assert "32.29, freeing 0.9 full-time posts" in told
+    assert "do not add it to a trial's net deflection" in told
+
+
+def test_longer_calls_raise_the_load_in_proportion():
+    flat = replace(OCTOBER, fit=None, agents=40, patience=1780, aht_change=0.1)
+    found = answer(flat)
+    assert found.what_if.without_retrials.load == pytest.approx(1.1 * found.state.load)
+    assert found.what_if.without_retrials.wait_answered > found.state.wait_answered
+
+
+def test_call_backs_that_grow_without_end_are_absent_with_a_reason():
+    """37 erlangs at 36 agents, everybody rings back: today's loop is at its limit, 30% more is not."""
+    flat = replace(OCTOBER, fit=None, agents=36, patience=1780, retry=1.0, demand_change=0.3)
+    state = answer(flat).what_if.with_retrials
+    assert state.wait_answered.code == "loop-grows"
+    assert json.dumps(answer(flat).to_json(), allow_nan=False)
+
+
+def test_a_line_nobody_calls_has_no_wait():
+    found = answer(CapacityRequest(offered=0, days=5, hours=8, aht=300, agents=2, patience=300))
+    assert (found.state.wait_answered, found.state.abandoned, found.agents_for_target) == (0, 0, 1)

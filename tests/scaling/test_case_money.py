@@ -14,14 +14,16 @@ from analysis.estimates import Absent
 from analysis.scaling.appraisal import payback_months
 from analysis.scaling.assumption import Assumption
 from analysis.scaling.benefits import Effect, persistence
-from analysis.scaling.case import CaseInput, Facts, make_case
+from analysis.scaling.case import CaseInput, make_case
 from analysis.scaling.costs import BENCHMARKS, loaded_hourly_cost
 from analysis.scaling.equity import GroupEffect
 from analysis.scaling.evidence import Check, grade, optimism
+from analysis.scaling.facts import Facts
 from analysis.scaling.information import resolved_share, worth_of_perfect
 from analysis.scaling.mechanism import Mechanism, release
 from analysis.scaling.model import Model
 from analysis.scaling.question import CapacityRequest, Observed
+from analysis.scaling.ranges import Range
 from analysis.scaling.register import Register
 from analysis.scaling.sensitivity import EFFECT, thresholds, tornado
 from analysis.scaling.shared import moved
@@ -468,3 +470,66 @@ def test_pounds_are_told_with_a_true_minus_and_no_minus_nothing():
     assert [pounds(x) for x in (-180.4, 6575.67, 0, -0.001, 5.88, math.inf)] == [
         "−£180", "£6,576", "£0", "£0.00", "£5.88", "without limit"
     ]  # fmt: skip
+
+
+def paragraphs(found):
+    return " ".join(p for s in summary(found) for p in s.paragraphs)
+
+
+def rows(found):
+    return {label: value for s in summary(found) for label, value in s.rows}
+
+
+def test_the_page_tells_a_cash_saving_with_its_budget_line():
+    of = register(mechanism="contract-price", contract_price_per_contact=4.0)
+    of = Register(given=of.given, mechanism=Mechanism(kind="contract-price", budget_line="C12"))
+    finance = " ".join(legal_and_financial(case(of=of)).paragraphs)
+    assert "The cash-releasing saving is £2,352 a year, from C12." in finance
+    assert "0.10 of a full-time post: capacity for other callers, not a post" in finance
+    big = case(of=register(eligible_volume=1_800_000))
+    assert "that of 2.9 full-time posts" in " ".join(legal_and_financial(big).paragraphs)
+
+
+def test_the_page_says_why_a_figure_is_missing():
+    found = case(0.0)
+    assert rows(found)["Months until it has paid for itself"].startswith("In no draw are the costs")
+    assert "No line was described, so its queue is not modelled." in paragraphs(found)
+    assert "Knowing the effect exactly" in paragraphs(case(facts=Facts(locked=True, matured=True)))
+
+
+def test_the_page_does_not_show_small_groups_and_shows_the_others_per_thousand():
+    groups = tuple(
+        GroupEffect(by="ward", level=level, assigned=n, with_outcome=n // 2, mean=0.0141,
+                    low=0.0, high=0.0282)
+        for level, n in (("a", 8), ("b", 60), ("c", 7000))
+    )  # fmt: skip
+    told = rows(case(groups=groups))
+    assert told["Ward: a"] == told["Ward: b"] == "Too few people to show"
+    assert told["Ward: c: fewer contacts per 1,000 people"] == "14.1 (0.0 to 28.2)"
+
+
+def test_an_unstable_line_is_told_in_words():
+    line = CapacityRequest(offered=33592, days=21, hours=8, aht=666, agents=30)
+    told = rows(case(line=line))
+    assert told["Average wait now"].startswith("Callers who never hang up outnumber")
+
+
+def test_the_wait_of_a_line_too_small_for_the_change_is_absent():
+    line = CapacityRequest(offered=10, days=21, hours=8, aht=666, agents=30)
+    assert case(line=line).wait.code == "wrong-line"
+    assert case(line=CapacityRequest(offered=0, days=21, hours=8, aht=666, agents=1)).wait.code == (
+        "no-calls"
+    )
+
+
+def test_leakage_heads_the_figures_when_it_is_known():
+    facts = Facts(locked=True, matured=True,
+                  leakage=Range(median=0.85, low=0.7, high=0.97, unit="share"))  # fmt: skip
+    told = rows(case(facts=facts))
+    assert told["Gross effect that came back as another contact"] == "85% (70% to 97%)"
+
+
+def test_without_costs_there_is_no_ratio():
+    found = case(of=register(setup_cost=0, running_cost_per_year=0))
+    assert found.quantities["bcr"].code == "no-costs"
+    assert found.quantities["payback_months"].median == 0

@@ -29,6 +29,23 @@ def test_nothing_small_hides_nothing_and_zeros_are_shown():
     assert shown(np.array([0, 12, 40]), 10) == [0, 12, 40]
 
 
+def test_a_cell_that_only_several_margins_together_give_away_is_protected():
+    """Here 9 is (15 + 61 + 9) - ((3 + 15) + (31 + 61) - (3 + 31)): no one margin betrays it."""
+    table = np.array([[3, 31, 40, 36], [123, 83, 2, 10], [15, 61, 139, 9], [340, 65, 17, 3]], float)
+    betrayed = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 0, 1], [0, 0, 1, 1]], bool)
+    low, high = bounds_of(table, betrayed, (2, 3))
+    assert low == pytest.approx(high) == pytest.approx(9)
+    hidden = suppress(table, 10)
+    assert (hidden >= betrayed).all()
+    assert not hidden.all()
+    low, high = bounds_of(table, hidden, (2, 3))
+    assert high - low >= 1
+
+
+def test_a_table_of_nothing_but_small_cells_is_hidden_whole():
+    assert shown(np.array([[1, 2], [3, 4]]), 10) == [[None, None], [None, None]]
+
+
 def bounds_of(table, hidden, cell):
     """The range a reader can work out for a hidden cell: a linear programme over the margins."""
     cells = np.argwhere(hidden)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from analysis.scaling.capacity import CapacityAnswer, answer
 from analysis.scaling.question import CapacityRequest, Interval, Observed, read_profile
 from trials.errors import SignpostError, Unavailable
+from web.cli.context import Context, json_option, pass_context, say
 
 
 @click.command("capacity")
@@ -35,14 +35,16 @@ from trials.errors import SignpostError, Unavailable
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV of the day: interval, hours, share and perhaps agents.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
+@pass_context
 def capacity(
+    context: Context,
+    /,
     *,
     fit: bool,
     wait: float | None,
     abandoned: float | None,
     profile: Path | None,
-    as_json: bool,
     **question: Any,
 ) -> None:
     """What-if for one line: waits, abandonment, agents needed."""
@@ -52,11 +54,8 @@ def capacity(
         **question,
     )
     found = answer(request)
-    document = found.to_json()
-    if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo("\n".join(f"{label:<34}{value}" for label, value in _rows(found)))
+    text = "\n".join(f"{label:<34}{value}" for label, value in _rows(found))
+    say(context, text, found.to_json())
 
 
 def _observed(*, fit: bool, wait: float | None, abandoned: float | None) -> Observed | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from analysis.report.figures import number, percent
 from analysis.scaling.opportunity import NUDGE_UNITS, Opportunities, find, read_reasons
 from trials.errors import Unavailable
 from trials.resources import folder
+from web.cli.context import Context, json_option, pass_context, say
 
 
 @click.command("opportunity")
@@ -21,8 +21,9 @@ from trials.resources import folder
     help="Share of people without e-mail who really are digitally excluded.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def opportunity(*, file: Path | None, proxy_truth: float, seed: int, as_json: bool) -> None:
+@json_option
+@pass_context
+def opportunity(context: Context, /, *, file: Path | None, proxy_truth: float, seed: int) -> None:
     """Rank reasons for calling by what could be addressed.
 
     FILE is CSV with topic, reason, calls, no_email and perhaps avoidable_share, avoidable_low,
@@ -30,10 +31,7 @@ def opportunity(*, file: Path | None, proxy_truth: float, seed: int, as_json: bo
     """
     path = file or folder("templates") / "reference" / "chart2.csv"
     found = find(read_reasons(_text(path)), effect=NUDGE_UNITS, seed=seed, proxy_truth=proxy_truth)
-    if as_json:
-        click.echo(json.dumps(found.to_json(), ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo("\n".join(_rows(found)))
+    say(context, "\n".join(_rows(found)), found.to_json())
 
 
 def _text(path: Path) -> str:
