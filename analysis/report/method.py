@@ -173,7 +173,7 @@ def saved_range(found: Interval) -> str:
 
 def method(trial: Trial, result: Json) -> list[str]:
     """How the trial was run and analysed, in a few sentences that name the methods."""
-    return [s for s in (_drawn(trial, result), _judged(trial), _estimated(trial, result),
+    return [s for s in (_drawn(trial, result), _judged(trial, result), _estimated(trial, result),
                         _repeated(trial), _looked(trial), _bayes(trial, result)) if s]  # fmt: skip
 
 
@@ -191,10 +191,11 @@ def _drawn(trial: Trial, result: Json) -> str:
     return f"{who} were allocated at random to {len(trial.arms)} versions, {how}."
 
 
-def _judged(trial: Trial) -> str:
+def _judged(trial: Trial, result: Json) -> str:
     better = "fewer or lower" if trial.primary.better == "lower" else "more or higher"
+    fixed = ", fixed before the start," if result.get("locked") is True else ""
     return (
-        f"The main measure, fixed before the start, is ‘{metric_title(trial.primary)}’; "
+        f"The main measure{fixed} is ‘{metric_title(trial.primary)}’; "
         f"{better} is better. Every unit counts in the version it was given, whether or not it "
         "was reached (intention to treat)."
     )
@@ -234,6 +235,6 @@ def _bayes(trial: Trial, result: Json) -> str:
     prior = trial.analysis.prior
     return (
         "A Bayesian analysis stands beside it, with a normal prior on the effect "
-        f"(mean {significant(prior.mean, 3)}, standard deviation {significant(prior.sd, 3)}) "
+        f"(mean {prior.mean:g}, standard deviation {prior.sd:g}) "
         "written in the plan."
     )

@@ -89,6 +89,7 @@ class Report:
     caption: str
     organisation: str
     generated: str
+    locked: bool
     verdict: Verdict
     support: tuple[str, ...]
     ranges: str
@@ -120,6 +121,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         caption=caption(trial),
         organisation=organisation,
         generated=figures.moment(generated_at),
+        locked=result.get("locked") is True,
         verdict=words.verdict(trial, result),
         support=tuple(words.support(trial, result)),
         ranges=words.range_meaning(trial, result),

@@ -84,7 +84,7 @@ class Frequency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the evidence says, the decision it leads to (empty if none was made), and why."""
+    """What the evidence says, what the plan's rule makes of it (empty if nothing), and why."""
 
     says: str
     decision: str
@@ -193,13 +193,20 @@ def support(trial: Trial, result: Json) -> list[str]:
     if not told:
         return []
     chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
-    said = [_against_target(chosen), _probability(chosen)]
+    said = [_exploratory(result), _against_target(chosen), _probability(chosen)]
     if sum(c.standing == "better" for c in told) > 1:
         said.append(
             f"Each version is compared with ‘{chosen.control}’; "
             "the new versions are not compared with each other."
         )
     return [s for s in said if s]
+
+
+def _exploratory(result: Json) -> str:
+    """A warning where the plan was not locked before the analysis."""
+    if result.get("locked") is not False:
+        return ""
+    return "The plan was not locked before the data were analysed, so this result is exploratory."
 
 
 def range_meaning(trial: Trial, result: Json) -> str:
@@ -339,7 +346,7 @@ def verdict(trial: Trial, result: Json) -> Verdict:
     return Verdict(
         says=headline(trial, result),
         decision=decision if decision in DECISIONS else "",
-        label=DECISIONS.get(decision, "No decision recorded"),
+        label=DECISIONS.get(decision, "No recommendation recorded"),
         reasons=tuple(sentence(r) for r in reasons if isinstance(r, str) and r.strip())
         if isinstance(reasons, list)
         else (),

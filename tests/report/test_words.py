@@ -340,3 +340,10 @@ def test_a_target_is_ruled_out_only_if_the_whole_range_falls_short_of_it(a, b, c
     found = interval({"estimate": value, "low": low, "high": high})
     assert rules_out_target(found, better="higher", target=target) == (high < target)
     assert rules_out_target(found, better="lower", target=target) == (low > -target)
+
+
+def test_a_result_whose_plan_was_not_locked_is_called_exploratory():
+    result = letter_result() | {"locked": False}
+    assert "exploratory" in words.support(letter_trial(), result)[0]
+    assert "fixed before the start" not in " ".join(method.method(letter_trial(), result))
+    assert "fixed before the start" in " ".join(method.method(letter_trial(), letter_result()))

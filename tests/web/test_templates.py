@@ -88,7 +88,7 @@ def test_the_pages_load_no_sampler_and_no_query_engine():
         "ibis",
         "duckdb",
         "pandas",
-        "scipy",
+        "scipy.stats",
         "vl_convert",
     )
     code = f"import sys, web.app; print([m for m in {heavy!r} if m in sys.modules])"
