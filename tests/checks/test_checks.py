@@ -36,13 +36,13 @@ def rows(arm, x, *, strata=None, cluster=None, segment=None, names=None):
     """One cell a unit."""
     arm = np.asarray(arm, np.int64)
     ones = np.ones(len(arm))
-    key = lambda name, v: (
-        None
-        if v is None
-        else Key(  # noqa: E731
-            name=name, codes=np.asarray(v, np.int64), levels=tuple(map(str, range(int(max(v)) + 1)))
-        )
-    )
+
+    def key(name, codes):
+        if codes is None:
+            return None
+        levels = tuple(str(code) for code in range(int(max(codes)) + 1))
+        return Key(name=name, codes=np.asarray(codes, np.int64), levels=levels)
+
     segments = {} if segment is None else {"email": key("email", segment)}
     x = None if x is None else np.asarray(x, float).reshape(len(arm), -1)
     return Grouped(
