@@ -47,26 +47,81 @@ def postgres_server() -> str:
     return POSTGRES
 
 
+def _admin(server: str) -> sa.Engine:
+    url = sa.make_url(server).set(drivername="postgresql+psycopg")
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+
+def _run(server: str, statement: str) -> None:
+    admin = _admin(server)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(statement)
+    admin.dispose()
+
+
+def _address(server: str, name: str) -> str:
+    url = sa.make_url(server).set(database=name, drivername="postgresql")
+    return url.render_as_string(hide_password=False)
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A fresh, empty PostgreSQL database, dropped at the end."""
     name = f"signpost_{uuid.uuid4().hex}"
-    url = sa.make_url(postgres_server).set(drivername="postgresql+psycopg")
-    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-    yield url.set(database=name, drivername="postgresql").render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
-    admin.dispose()
+    _run(postgres_server, f'CREATE DATABASE "{name}"')
+    yield _address(postgres_server, name)
+    _run(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a migrated PostgreSQL database, to be copied for each test."""
+    name = f"signpost_template_{uuid.uuid4().hex}"
+    _run(postgres_server, f'CREATE DATABASE "{name}"')
+    opened = Store.open(_address(postgres_server, name))
+    migrate.upgrade(opened)
+    opened.close()
+    yield name
+    _run(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with the tables in it, dropped at the end."""
+    name = f"signpost_{uuid.uuid4().hex}"
+    _run(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
+    yield _address(postgres_server, name)
+    _run(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "signpost.db"
+    opened = Store.open(f"sqlite:///{path}")
+    migrate.upgrade(opened)
+    with opened.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    opened.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without tables, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'signpost.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, once of each kind."""
+    """The address of a database with its tables, once of each kind."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "signpost.db")
         return f"sqlite:///{tmp_path / 'signpost.db'}"
-    url: str = request.getfixturevalue("postgres_url")
+    url: str = request.getfixturevalue("migrated_postgres_url")
     return url
 
 
@@ -74,16 +129,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store(database_url: str) -> Iterator[Store]:
     """An open database with its tables, once of each kind."""
     opened = Store.open(database_url)
-    migrate.upgrade(opened)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+def sqlite_store(tmp_path: Path, sqlite_template: Path) -> Iterator[Store]:
     """An open SQLite database with its tables."""
+    shutil.copy(sqlite_template, tmp_path / "signpost.db")
     opened = Store.open(f"sqlite:///{tmp_path / 'signpost.db'}")
-    migrate.upgrade(opened)
     yield opened
     opened.close()
 

@@ -29,8 +29,8 @@ def at_once(act, url, times, *, processes):
     return [process.wait(timeout=120) for process in running]
 
 
-def test_migrations_walk_up_and_down_and_match_the_models(database_url):
-    store = Store.open(database_url)
+def test_migrations_walk_up_and_down_and_match_the_models(empty_url):
+    store = Store.open(empty_url)
     assert migrate.upgrade(store) == (None, migrate.head())
     assert migrate.drift(store) == []
     migrate.downgrade(store, "base")
@@ -49,9 +49,9 @@ def test_a_changed_column_is_seen_as_drift(sqlite_store):
     assert any("shoe_size" in difference for difference in migrate.drift(sqlite_store))
 
 
-def test_two_upgrades_at_once_leave_one_schema(database_url):
-    assert at_once("upgrade", database_url, 1, processes=2) == [0, 0]
-    store = Store.open(database_url)
+def test_two_upgrades_at_once_leave_one_schema(empty_url):
+    assert at_once("upgrade", empty_url, 1, processes=2) == [0, 0]
+    store = Store.open(empty_url)
     assert migrate.current(store) == migrate.head()
     assert migrate.drift(store) == []
     store.close()
@@ -162,7 +162,6 @@ def test_the_first_broken_link_of_the_audit_log_is_named(store, statement, broke
 
 def test_entries_from_several_processes_form_one_chain(database_url):
     store = Store.open(database_url)
-    migrate.upgrade(store)
     assert at_once("record", database_url, 20, processes=3) == [0, 0, 0]
     with store.read() as session:
         assert audit.verify(session) is None
@@ -177,8 +176,8 @@ def test_an_address_nobody_understands_is_one_sentence():
         Store.open("mysql://somewhere/thing")
 
 
-def test_a_database_without_tables_says_what_to_run(database_url):
-    store = Store.open(database_url)
+def test_a_database_without_tables_says_what_to_run(empty_url):
+    store = Store.open(empty_url)
     with pytest.raises(Unavailable, match="signpost db upgrade"), store.read() as session:
         registry.summaries(session)
     store.close()
