@@ -2,14 +2,15 @@
 
 The null is imposed (the "restricted" form, WCR), errors of a cluster are multiplied by one draw,
 and each replicate is studentised. Only scores and Gram matrices of the clusters are needed, so a
-replicate costs a few products and not a pass over the data (Roodman et al. 2019).
+replicate costs a few products and not a pass over the data (Roodman et al. 2019). Errors change
+sign or keep it (Rademacher weights): in simulation these hold their size at six clusters, where
+Webb's six-point weights reject 9 % of true nulls. Five clusters allow no p-value below .0625.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,17 +18,12 @@ import numpy as np
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist.cluster import ClusterSums, cluster_sums, nest
 from analysis.frequentist.comparison import compare
+from analysis.frequentist.inversion import boundary
 from analysis.frequentist.regression import Cells, Fit, Functional, fit
 from analysis.tables import Floats, Grouped
 
 ENUMERATE_UP_TO = 12
 """With no more clusters than this all sign changes are used instead of draws of them."""
-
-FEW = 8
-"""With fewer clusters than this Webb's (2014) six-point weights are drawn instead of signs."""
-
-_WEBB = np.array([-1.0, 1.0]).repeat(3) * np.sqrt(np.tile([0.5, 1.0, 1.5], 2))
-_STEPS = 50
 
 
 def wild_cluster(
@@ -40,6 +36,8 @@ def wild_cluster(
     draws: int = 9999,
 ) -> Estimate | Absent:
     """Difference in means with a wild cluster bootstrap p-value and the interval that inverts it.
+
+    An end of the interval is infinite where there are too few clusters for the level to reject.
 
     Raises:
         ValueError: the table has no clusters.
@@ -75,7 +73,7 @@ def wild_cluster_fit(
 
     return Estimate(
         estimate=value, se=se, level=level, p=_p(seen, others, exact=replicates.exact),
-        low=_end(kept, value, -se), high=_end(kept, value, se),
+        low=boundary(kept, value, -se), high=boundary(kept, value, se),
         method=f"difference in means, wild cluster bootstrap-t ({len(others):,} replicates)",
     )  # fmt: skip
 
@@ -107,7 +105,7 @@ class _Replicates:
         return cls(
             fitted=fitted, functional=functional, sums=sums, weights=weights, local=local,
             length=float(columns @ columns + levels @ levels),
-            exact=sums.count <= ENUMERATE_UP_TO and sums.count >= FEW,
+            exact=sums.count <= ENUMERATE_UP_TO,
         )  # fmt: skip
 
     @property
@@ -141,8 +139,6 @@ class _Replicates:
 
 
 def _weights(clusters: int, draws: int, rng: np.random.Generator) -> Floats:
-    if clusters < FEW:
-        return rng.choice(_WEBB, size=(draws, clusters))
     if clusters <= ENUMERATE_UP_TO:
         return np.array(list(itertools.product([-1.0, 1.0], repeat=clusters)))
     return rng.choice(np.array([-1.0, 1.0]), size=(draws, clusters))
@@ -152,18 +148,3 @@ def _p(seen: float, others: Floats, *, exact: bool) -> float:
     """Two-sided; over all sign changes where they were enumerated (the seen one among them)."""
     beyond = int((np.abs(others) >= abs(seen) * (1 - 1e-9)).sum())
     return max(beyond, 1) / len(others) if exact else (1 + beyond) / (1 + len(others))
-
-
-def _end(kept: Callable[[float], bool], centre: float, step: float) -> float:
-    """The last null that is kept, going from the centre in the direction of ``step``."""
-    inside, outside = centre, centre + step
-    for _ in range(_STEPS):
-        if not kept(outside):
-            break
-        inside, outside = outside, outside + 2 * (outside - inside)
-    else:
-        return math.copysign(math.inf, step)
-    for _ in range(_STEPS):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if kept(middle) else (inside, middle)
-    return inside

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Absent
+from analysis.frequentist.inversion import boundary
 from analysis.frequentist.regression import SATURATED
 from analysis.tables import Floats, Grouped, Ints
 
@@ -26,7 +27,6 @@ EXACT_UP_TO = 40_000
 """Designs with no more assignments than this are enumerated."""
 
 _BATCH = 4_000_000
-_SEARCH = 60
 _TIE = 1e-9
 
 
@@ -134,7 +134,10 @@ def randomisation_interval(
     draws: int = 2000,
     level: float = 0.95,
 ) -> tuple[float, float] | Absent:
-    """The constant effects that the randomisation test does not reject (Rosenbaum 2002, 2.4)."""
+    """The constant effects that the randomisation test does not reject (Rosenbaum 2002, 2.4).
+
+    An end is infinite where the draws are too few for the level ever to reject.
+    """
     reference = _reference(units, arm, versus, _drawn(redraw, rng, draws, len(units.arm)))
     if isinstance(reference, Absent):
         return reference
@@ -146,9 +149,7 @@ def randomisation_interval(
         seen, others = reference.statistics(shift)
         return (1 + _as_extreme(seen, others)) / (1 + len(others)) > 1 - level
 
-    if not kept(effect):
-        return Absent("too-few-assignments", "There are too few assignments for this level.")
-    ends = [_boundary(kept, effect, side * se) for side in (-1.0, 1.0)]
+    ends = [boundary(kept, effect, side * se) for side in (-1.0, 1.0)]
     return ends[0], ends[1]
 
 
@@ -245,21 +246,6 @@ def _drawn(
 
 def _as_extreme(seen: float, others: Floats) -> int:
     return int((np.abs(others) >= abs(seen) * (1 - _TIE)).sum())
-
-
-def _boundary(kept: Callable[[float], bool], centre: float, step: float) -> float:
-    """The furthest value from the centre, in the direction of ``step``, that is still kept."""
-    inside, outside = centre, centre + step
-    for _ in range(_SEARCH):
-        if not kept(outside):
-            break
-        inside, outside = outside, outside + 2 * (outside - inside)
-    else:
-        return math.copysign(math.inf, step)
-    for _ in range(_SEARCH):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if kept(middle) else (inside, middle)
-    return inside
 
 
 def _no_spread() -> Absent:

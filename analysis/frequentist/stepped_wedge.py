@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.estimates import Absent, Estimate
-from analysis.frequentist.cluster import Robust, robust
+from analysis.frequentist.cluster import Robust, robust_fit
 from analysis.frequentist.comparison import Comparison
 from analysis.frequentist.complier import Complier, complier_from
 from analysis.frequentist.difference import interval
@@ -37,10 +37,10 @@ def wedge_model(table: Grouped, arm: int, *, versus: int | None = None) -> Compa
         return lacking
     treated = two.arm == arm
     cells, group_share, period_share = _cells(two, treated.astype(float))
-    off = Functional(x=np.concatenate([[0.0], period_share]), group=group_share)
+    off = Functional(x=np.append(period_share, 0.0), group=group_share)
     return Comparison(
         table=two, in_treated=treated, cells=cells, saturated=False, control=off,
-        treated=replace(off, x=np.concatenate([[1.0], period_share])),
+        treated=replace(off, x=np.append(period_share, 1.0)),
         method="cluster and period effects, CR2 by cluster, Bell–McCaffrey df",
     )  # fmt: skip
 
@@ -52,8 +52,8 @@ def wedge_difference(
     model = wedge_model(table, arm, versus=versus)
     if isinstance(model, Absent):
         return model
-    result = model.infer(model.effect)
-    if not _estimable(model):
+    result = _result(model)
+    if result is None:
         return _confounded()
     return interval(result, level=level, method=model.method, clustered=True)
 
@@ -65,7 +65,7 @@ def wedge_complier_effect(
     model = wedge_model(table, arm, versus=versus)
     if isinstance(model, Absent):
         return model
-    return complier_from(model, level=level) if _estimable(model) else _confounded()
+    return _confounded() if _result(model) is None else complier_from(model, level=level)
 
 
 def wedge_randomisation_test(
@@ -85,12 +85,13 @@ def wedge_randomisation_test(
     model = wedge_model(table, arm, versus=versus)
     if isinstance(model, Absent):
         return model
-    if not _estimable(model):
+    result = _result(model)
+    if result is None:
         return _confounded()
-    cluster, period = _codes(model.table)
-    seen = _statistic(model.infer(model.effect))
-    if not np.isfinite(seen):
+    if result.se == 0:
         return Absent("no-variation", "Every cluster had the same outcome.")
+    cluster, period = _codes(model.table)
+    seen = result.estimate / result.se
     starts = (np.asarray(redraw(rng)) for _ in range(draws))
     others = np.array([_redrawn(model, (period >= s[cluster]).astype(float)) for s in starts])
     beyond = int((np.abs(others) >= abs(seen) * (1 - 1e-9)).sum())
@@ -124,7 +125,7 @@ def _cells(two: Grouped, treated: Floats) -> tuple[Cells, Floats, Floats]:
     periods, clusters = int(period.max()) + 1, int(cluster.max()) + 1
     dummies = (period[:, None] == np.arange(1, periods)).astype(float)
     cells = Cells(
-        n=two.n, y=two.y, yy=two.yy, x=np.column_stack([treated, dummies]), group=cluster,
+        n=two.n, y=two.y, yy=two.yy, x=np.column_stack([dummies, treated]), group=cluster,
         groups=clusters, cluster=cluster,
     )  # fmt: skip
     total = two.n.sum()
@@ -132,26 +133,21 @@ def _cells(two: Grouped, treated: Floats) -> tuple[Cells, Floats, Floats]:
     return cells, np.bincount(cluster, two.n, clusters) / total, share
 
 
-def _estimable(model: Comparison) -> bool:
-    """Whether the arm differs within clusters beyond what the periods explain.
+def _result(model: Comparison) -> Robust | None:
+    """The effect; ``None`` where clusters and periods explain the arm.
 
-    The arm is put last, so that it is the column left out where it is a sum of the others.
+    The arm is the last column, so that it is the one left out where it is a sum of the others.
     """
-    x = model.cells.x
-    last = fit(replace(model.cells, x=np.column_stack([x[:, 1:], x[:, 0]])))
-    return x.shape[1] - 1 in last.kept
+    fitted = fit(model.cells)
+    estimable = model.cells.x.shape[1] - 1 in fitted.kept
+    return robust_fit(fitted, model.effect) if estimable else None
 
 
 def _redrawn(model: Comparison, treated: Floats) -> float:
-    x = model.cells.x.copy()
-    x[:, 0] = treated
-    cells = replace(model.cells, x=x)
-    again = replace(model, cells=cells)
-    return _statistic(robust(cells, again.effect)) if _estimable(again) else 0.0
-
-
-def _statistic(result: Robust) -> float:
-    return result.estimate / result.se if result.se > 0 else float("inf")
+    """The studentised effect had the clusters crossed at other times; zero where it has none."""
+    x = np.column_stack([model.cells.x[:, :-1], treated])
+    result = _result(replace(model, cells=replace(model.cells, x=x)))
+    return 0.0 if result is None or result.se == 0 else result.estimate / result.se
 
 
 def _confounded() -> Absent:
