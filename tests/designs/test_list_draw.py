@@ -74,7 +74,8 @@ def test_a_draw_in_any_file_order_is_the_one_worked_by_hand_from_the_description
         holdout=share,
     )
     design = design_for(
-        Design(kind=kind, strata=("band",) if levels else (), holdout=holdout), the_arms
+        Design(kind=kind, strata=("band",) if kind == "stratified" else (), holdout=holdout),
+        the_arms,
     )
     roster = Roster(keys, [(label[k],) for k in keys])
     if set(expected.values()) - {""} != {a.key for a in the_arms}:
@@ -120,7 +121,8 @@ def test_shares_are_exact_in_the_whole_list_and_in_every_stratum(weights):
     share = np.array(weights) / sum(weights)
     strata = [(str(i * i % 11),) for i in range(n)]
     for kind in ("individual", "stratified"):
-        design = design_for(Design(kind=kind, strata=("s",)), arms(*weights))
+        named = ("s",) if kind == "stratified" else ()
+        design = design_for(Design(kind=kind, strata=named), arms(*weights))
         drawn = design.draw(Roster([f"u{i}" for i in range(n)], strata), seed=1, trial="t")
         for codes in (drawn.arm, design.redraw(drawn, np.random.default_rng(1))):
             for stratum in np.unique(drawn.stratum):
@@ -305,3 +307,12 @@ def test_a_million_units_are_drawn_in_seconds():
     drawn = design_for(STRATIFIED, arms(1, 1, 2)).draw(roster, seed=1, trial="t")
     assert time.process_time() - began < 20
     assert abs(drawn.counts()["arm-2"] - 500_000) <= 7
+
+
+def test_strata_named_in_an_individual_design_are_used():
+    roster = Roster([f"u{i}" for i in range(90)], [(str(i % 5),) for i in range(90)])
+    draws = [
+        design_for(Design(kind=kind, strata=("s",)), arms(1, 1)).draw(roster, seed=1, trial="t").arm
+        for kind in ("individual", "stratified")
+    ]
+    assert (draws[0] == draws[1]).all()

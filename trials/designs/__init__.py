@@ -28,7 +28,7 @@ __all__ = [
 
 
 def design_for(design: Design, arms: Sequence[Arm]) -> ListDesign:
-    """The design that allocates a list as ``design`` says.
+    """The design that allocates a list as ``design`` says; named strata are always used.
 
     Raises:
         Invalid: an arm has no weight, or the design allocates periods rather than units.
@@ -43,7 +43,7 @@ def design_for(design: Design, arms: Sequence[Arm]) -> ListDesign:
         return Matched(keys, whole, clustered=clustered)
     if design.method == "minimisation":
         return Minimised(keys, whole, clustered=clustered)
-    stratified = bool(design.strata) and design.kind != "individual"
+    stratified = bool(design.strata)
     return Blocked(
         arms=keys,
         ratio=whole,

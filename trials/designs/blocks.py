@@ -9,10 +9,10 @@ by code point):
    the places i = 0, 1, … across all strata and let s be the ticket ``holdout-start`` of the
    empty key as a number below q: place i is held out when ⌊((i+1)p+s)/q⌋ > ⌊(ip+s)/q⌋.
 3. The rest is put in order of (label, key). Each stratum is cut into **blocks** in that order.
-   Individual and unstratified cluster designs: one block. Stratified: block j (from 0) of
-   stratum L has K·(m+c) places, where K is the sum of the weights' smallest whole-number ratio,
-   m the smallest number with K·m ≥ 4 and c the ticket of PURPOSE ``block:j``, KEY L, below 3;
-   the last block is cut to what is left.
+   Without strata: one block. With strata: block j (from 0) of stratum L has K·(m+c) places,
+   where K is the sum of the weights' smallest whole-number ratio, m the smallest number with
+   K·m ≥ 4 and c the ticket of PURPOSE ``block:j``, KEY L, below 3; the last block is cut to
+   what is left.
 4. Each block's places are **shared** among the arms in proportion to the ratio. Only a block
    whose size is not a multiple of K has places left over; see
    :func:`trials.designs.shares.shares`, with the block's label L.

@@ -18,7 +18,7 @@ can therefore grow, with other weights if need be, and nobody who was in ever mo
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -73,6 +73,7 @@ EVERYWHERE = "*"
 
 _TOP = 1 << 52
 _DIGITS = 13
+_BATCH = 122_880
 
 
 class Assigned(NamedTuple):
@@ -255,45 +256,56 @@ class Dialect(NamedTuple):
 
 
 DUCKDB = Dialect("sha256({})", "strlen({})")
-POSTGRESQL = Dialect("encode(sha256(convert_to({}, 'UTF8')), 'hex')", "octet_length({})")
+POSTGRESQL = Dialect(
+    "encode(sha256(convert_to({}, 'UTF8')), 'hex') COLLATE \"C\"", "octet_length({})"
+)
 
 
-def expression(split: Split, unit: str = "unit", dialect: Dialect = DUCKDB) -> str:
+def expression(
+    split: Split,
+    unit: str = "unit",
+    dialect: Dialect = DUCKDB,
+    hashed: Mapping[Purpose, str] | None = None,
+) -> str:
     """The split as a SQL expression: the arm's code, or minus the reason's place in ``REASONS``.
 
     Args:
         split: the split.
         unit: the SQL of the id, a text.
         dialect: the engine's.
+        hashed: the SQL of the split's own digests that are at hand already, by purpose.
     """
     split.check()
 
-    def hexed(prefix: str) -> str:
-        text = prefix.replace("'", "''")
-        return dialect.digest.format(f"'{text}' || {unit}")
+    def digest(purpose: Purpose) -> str:
+        known = (hashed or {}).get(purpose)
+        return known or _digest(split.prefix(purpose), unit, dialect)
 
     blanks = "' ' || " + " || ".join(f"chr({code})" for code in range(9, 14))
     cases: list[tuple[str, Reason]] = [
-        (f"{unit} IS NULL OR trim({unit}, {blanks}) = ''", "empty-id"),
+        (f"{unit} IS NULL OR (ascii({unit}) <= 32 AND trim({unit}, {blanks}) = '')", "empty-id"),
         (f"{dialect.octets.format(unit)} > {LONGEST_ID}", "long-id"),
     ]
     if split.namespace is not None:
         key, epoch, held = split.namespace
         ours = ", ".join(f"'{segment:03x}'" for segment in sorted(held)) or "''"
-        place = f"substr({hexed(f'{ALGORITHM}|{key}|{epoch}|namespace|')}, 1, 3)"
-        cases.append((f"{place} NOT IN ({ours})", "outside-namespace"))
+        place = _digest(f"{ALGORITHM}|{key}|{epoch}|namespace|", unit, dialect)
+        cases.append((f"substr({place}, 1, 3) NOT IN ({ours})", "outside-namespace"))
     if split.global_holdout:
-        where = hexed(f"{ALGORITHM}|{EVERYWHERE}|1|holdout|")
+        where = _digest(f"{ALGORITHM}|{EVERYWHERE}|1|holdout|", unit, dialect)
         cases.append((_below(where, threshold(split.global_holdout)), "global-holdout"))
     if split.holdout:
-        where = hexed(split.prefix("holdout"))
-        cases.append((_below(where, threshold(split.holdout)), "holdout"))
+        cases.append((_below(digest("holdout"), threshold(split.holdout)), "holdout"))
     whens = [f"WHEN {test} THEN {-REASONS.index(reason)}" for test, reason in cases]
-    return f"CASE {' '.join(whens)} ELSE {_steps(split, hexed)} END"
+    return f"CASE {' '.join(whens)} ELSE {_steps(split, digest('arm'), digest('coverage'))} END"
 
 
-def _steps(split: Split, hexed: Callable[[str], str]) -> str:
-    drawn, covered = hexed(split.prefix("arm")), hexed(split.prefix("coverage"))
+def _digest(prefix: str, unit: str, dialect: Dialect) -> str:
+    text = prefix.replace("'", "''")
+    return dialect.digest.format(f"'{text}' || {unit}")
+
+
+def _steps(split: Split, drawn: str, covered: str) -> str:
     choices = [_choice(drawn, bounds(step.weights)) for step in split.steps]
     covers = [threshold(step.coverage) for step in split.steps]
     if covers == [_TOP]:
@@ -313,8 +325,8 @@ def _choice(drawn: str, ends: tuple[int, ...]) -> str:
 
 
 def _below(digest: str, limit: int) -> str:
-    """Hexadecimal digits of equal length sort as their numbers do."""
-    return "TRUE" if limit >= _TOP else f"substr({digest}, 1, {_DIGITS}) < '{limit:013x}'"
+    """Lower-case hexadecimal sorts as its number does, and a longer text after its beginning."""
+    return "TRUE" if limit >= _TOP else f"{digest} < '{limit:0{_DIGITS}x}'"
 
 
 def bulk(
@@ -336,13 +348,18 @@ def bulk(
     column = (
         units if isinstance(units, pa.Array | pa.ChunkedArray) else pa.array(units, pa.string())
     )
-    ids = pa.table({"unit": column})
     own = connection or duckdb.connect()
-    own.register("ids", ids)
+    # The arm's digest is compared with several ends: as a column of its own it is worked out once.
+    drawn = _digest(split.prefix("arm"), "unit", DUCKDB)
+    inner = f"SELECT unit, {drawn} AS drawn FROM signpost_ids"  # noqa: S608 - our own keys
+    codes = expression(split, hashed={"arm": "drawn"})
+    # In batches, because DuckDB's threads share an Arrow table out by batch.
+    batches = pa.table({"unit": column}).to_batches(max_chunksize=_BATCH)
+    own.register("signpost_ids", pa.Table.from_batches(batches, pa.schema([("unit", column.type)])))
     try:
-        query = f"SELECT ({expression(split)})::SMALLINT AS code FROM ids"  # noqa: S608 - our own keys
-        return np.asarray(own.execute(query).fetchnumpy()["code"], np.int16)
+        found = own.execute(f"SELECT ({codes})::SMALLINT AS code FROM ({inner})")  # noqa: S608
+        return np.asarray(found.fetchnumpy()["code"], np.int16)
     finally:
-        own.unregister("ids")
+        own.unregister("signpost_ids")
         if connection is None:
             own.close()
