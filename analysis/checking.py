@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from analysis import checks
 from analysis.checks import Check, Kept, Share, Split
 from analysis.compress.compressed import Compressed
 from analysis.estimates import Absent, Estimate
 from analysis.estimation import Contrast
 from analysis.facts import Facts
+from analysis.reading import Read
 from analysis.tables import Grouped
+from trials import clock
 from trials.definition.model import Trial
 
 DAY = 86400
 
 
 def run(
-    trial: Trial, facts: Facts, data: Compressed, tables: Mapping[str, Grouped | Absent], *,
-    locked: bool, cutoff: datetime, contrasts: Sequence[Contrast],
+    trial: Trial, facts: Facts, read: Read, *, locked: bool, cutoff: datetime,
+    contrasts: Sequence[Contrast],
 ) -> list[Check]:  # fmt: skip
     """Every check that the facts allow, in the order a report prints them."""
-    primary = tables[trial.primary.key]
+    data, primary = read.data, read.tables[trial.primary.key]
     return [
-        _sample_ratio(trial, facts),
+        _sample_ratio(trial, facts, data),
         _balance(data, trial),
         checks.exposure_balance(_shares(facts.exposed, facts.assigned))
         if any(facts.exposed.values())
@@ -36,27 +40,28 @@ def run(
         checks.contamination(_shares(facts.crossed, facts.exposed))
         if any(facts.exposed.values())
         else checks.not_applicable("contamination", "No exposures are recorded."),
-        _freshness(facts, cutoff),
+        _freshness(trial, facts, read, cutoff),
         checks.not_applicable("period-coverage", "This design has no periods.")
         if trial.design.kind not in {"switchback", "stepped-wedge"}
         else checks.not_applicable("period-coverage", "No periods are recorded."),
         checks.plan_deviation(_kept(trial, facts), locked=locked),
-        _attrition(data, primary, facts),
+        _attrition(primary, facts),
         *_twyman(trial, contrasts, primary),
     ]
 
 
-def _sample_ratio(trial: Trial, facts: Facts) -> Check:
+def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
+    """The planned shares, of what was randomised: clusters where whole clusters were."""
     weights = {arm.key: arm.weight for arm in trial.arms}
-    if trial.design.kind == "cluster":
-        return checks.not_applicable(
-            "sample-ratio", "Whole clusters were randomised, so units need not split as planned."
-        )
+    if trial.design.kind == "cluster" and data.clusters is not None:
+        counts = dict(zip(weights, data.clusters, strict=True))
+        return checks.sample_ratio(counts, weights, unit=trial.design.cluster or "cluster")
     strata = [Split(str(name), counts) for name, counts in facts.by_stratum.items()]
     epochs = [Split(f"list {name}", counts) for name, counts in facts.by_epoch.items()]
     return checks.sample_ratio(
         facts.assigned, weights, unit=trial.about.unit,
         strata=strata if len(strata) > 1 else (), epochs=epochs if len(epochs) > 1 else (),
+        rungs=[Split("met their arm", facts.exposed)] if any(facts.exposed.values()) else (),
     )  # fmt: skip
 
 
@@ -87,19 +92,19 @@ def _maturity(
     )  # fmt: skip
 
 
-def _freshness(facts: Facts, cutoff: datetime) -> Check:
-    if facts.last_outcome is None:
+def _freshness(trial: Trial, facts: Facts, read: Read, cutoff: datetime) -> Check:
+    newest = {"outcomes": facts.last_outcome} if facts.last_outcome else {}
+    if read.newest is not None:
+        newest["contacts"] = clock.from_epoch(read.newest)
+    if not newest:
         return checks.not_applicable(
             "data-freshness", "The outcomes carry no times, so their age cannot be told."
         )
-    return checks.data_freshness({"outcomes": facts.last_outcome}, min(cutoff, _last(facts)))
-
-
-def _last(facts: Facts) -> datetime:
-    """Once every window has closed, old data are complete data."""
-    latest = facts.last_assigned or facts.last_outcome
-    assert latest is not None
-    return latest
+    # Once every window has closed, old data are complete data.
+    windows = [metric.window or 0 for metric in trial.metrics]
+    last = facts.last_assigned or max(newest.values())
+    due = min(cutoff, last + timedelta(seconds=max(windows)))
+    return checks.data_freshness({name: min(at, due) for name, at in newest.items()}, due)
 
 
 def _kept(trial: Trial, facts: Facts) -> list[Kept]:
@@ -122,12 +127,9 @@ def _kept_day(seen: datetime, planned: object, *, after: bool) -> str:
     return f"{planned if kept else day:%d %B %Y}".lstrip("0")
 
 
-def _attrition(data: Compressed, primary: Grouped | Absent, facts: Facts) -> Check:
+def _attrition(primary: Grouped | Absent, facts: Facts) -> Check:
     if isinstance(primary, Absent) or primary.missing is None:
         return checks.not_applicable("attrition", "There are no outcomes to be missing.")
-    del data
-    import numpy as np
-
     lost = np.bincount(primary.arm, primary.missing, len(primary.arms))
     known = primary.per_arm()[0]
     arms = list(facts.assigned)

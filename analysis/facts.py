@@ -63,7 +63,7 @@ def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
         by_epoch=_split(session, arms, AssignmentRow.epoch, mine),
         exposed=_by_arm(session, arms, _having(ExposureRow, mine)),
         crossed=_by_arm(session, arms, _crossed(mine)),
-        linked=_by_arm(session, arms, _having(IdentifierRow, mine)),
+        linked=_by_arm(session, arms, _having(IdentifierRow, mine, IdentifierRow.kind != "unit")),
         held_out=session.scalar(
             sa.select(sa.func.count()).select_from(AssignmentRow)
             .where(mine, AssignmentRow.arm_id.is_(None))) or 0,
@@ -82,9 +82,14 @@ def _by_arm(session: Session, arms: Mapping[int, str], query: sa.Select) -> dict
     return {key: found.get(number, 0) for number, key in arms.items()}
 
 
-def _having(table: type[ExposureRow | IdentifierRow], mine: sa.ColumnElement[bool]) -> sa.Select:  # type: ignore[type-arg]
-    """Units by arm that have a row in ``table``."""
-    known = sa.select(table.unit_id).where(table.unit_id == AssignmentRow.unit_id).exists()
+def _having(
+    table: type[ExposureRow | IdentifierRow],
+    mine: sa.ColumnElement[bool],
+    *such: sa.ColumnElement[bool],
+) -> sa.Select:  # type: ignore[type-arg]
+    """Units by arm that have such a row in ``table``."""
+    own = table.unit_id == AssignmentRow.unit_id
+    known = sa.select(table.unit_id).where(own, *such).exists()
     return (
         sa.select(AssignmentRow.arm_id, sa.func.count()).where(mine, known)
         .group_by(AssignmentRow.arm_id)

@@ -10,17 +10,14 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
-
-from analysis import checking, estimation, facts, verdict
-from analysis.compress import compressed, frame
-from analysis.compress.engine import open_log
+from analysis import checking, estimation, facts, reading, verdict
+from analysis.compress import compressed
+from analysis.deflection import deflect
 from analysis.estimates import Absent
 from analysis.planned import planned_against_actual
 from analysis.report import words
@@ -30,7 +27,7 @@ from trials import audit, clock, registry
 from trials.definition.model import Trial
 from trials.errors import Conflict, SignpostError
 from trials.store.engine import Store
-from trials.store.tables import MetricRow, RunRow
+from trials.store.tables import RunRow
 
 __all__ = ["Order", "analyse", "cutoff_of", "latest_result"]
 
@@ -56,12 +53,19 @@ class _Study:
     order: Order
     cutoff: int
     facts: facts.Facts
-    data: compressed.Compressed
-    tables: Mapping[str, Grouped | Absent] = field(default_factory=dict)
+    read: reading.Read
 
     @property
     def trial(self) -> Trial:
         return self.record.definition
+
+    @property
+    def data(self) -> compressed.Compressed:
+        return self.read.data
+
+    @property
+    def tables(self) -> Mapping[str, Grouped | Absent]:
+        return self.read.tables
 
 
 def analyse(store: Store, order: Order) -> dict[str, Any]:
@@ -77,13 +81,12 @@ def analyse(store: Store, order: Order) -> dict[str, Any]:
         record = registry.load(session, order.key)
         arms = facts.arm_names(session, record.id)
         found = facts.gather(session, record.id, arms)
-        numbers = _metric_numbers(session, record.id)
+        beside = reading.known(session, record.id)
     if not sum(found.assigned.values()):
         raise Conflict(f"nobody has been assigned in trial {order.key!r}",
                        "add units, or import assignments")  # fmt: skip
-    data, tables = _compress(store, record, list(arms), numbers, clock.epoch(cutoff))
-    study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, data=data,
-                   tables=tables)  # fmt: skip
+    read = reading.read(store, record, list(arms), beside, cutoff=clock.epoch(cutoff))
+    study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, read=read)
     result = _document(study)
     return _kept(store, study, result, seconds=time.perf_counter() - began)
 
@@ -107,79 +110,11 @@ def end_of(day: date) -> datetime:
     return clock.end_of_day(day)
 
 
-def _metric_numbers(session: Session, trial_id: int) -> dict[str, int]:
-    rows = session.execute(
-        sa.select(MetricRow.key, MetricRow.id).where(MetricRow.trial_id == trial_id)
-    )
-    return dict(rows.all())  # type: ignore[arg-type]
-
-
-def _compress(
-    store: Store, record: registry.TrialRecord, arm_ids: list[int], numbers: dict[str, int],
-    cutoff: int,
-) -> tuple[compressed.Compressed, dict[str, Grouped | Absent]]:  # fmt: skip
-    """One pass over the log for all metrics it can give; the others are absent with a reason."""
-    trial = record.definition
-    asked = [
-        frame.Asked(metric=metric, number=numbers[metric.key], cutoff=cutoff)
-        for metric in trial.metrics
-    ]
-    wanted = {name.removeprefix("pre:") for name in trial.analysis.adjust if name[:4] == "pre:"}
-    pre = [one for one in asked if one.metric.key in wanted]
-    with open_log(store) as log:
-        units = log.keep("frame", frame.units(log, record.id))
-        values = log.keep("measured", frame.measured(log, units, asked, record.id))
-        capped = _caps(frame.valued(units, values, asked), asked)
-        rows = frame.cells(frame.valued(units, values, capped), capped, pre).to_pyarrow()
-    data = compressed.build(rows, trial, arm_ids, capped, pre)
-    return data, {m.key: _usable(trial, m.key, data) for m in trial.metrics}
-
-
-def _caps(valued: Any, asked: list[frame.Asked]) -> list[frame.Asked]:
-    """Fix each winsorising cap as the pooled quantile of the matured units' values."""
-    done = []
-    for one in asked:
-        if one.metric.cap is None:
-            done.append(one)
-            continue
-        used = valued.filter(valued[f"{one.column}_use"] > 0)
-        cap = used[f"{one.column}_y"].quantile(one.metric.cap).execute()
-        done.append(replace(one, cap=float(cap)) if cap == cap else one)  # noqa: PLR0124 - not a number
-    return done
-
-
-def _usable(trial: Trial, key: str, data: compressed.Compressed) -> Grouped | Absent:
-    metric, table = trial.metric(key), data.metrics[key]
-    if metric.source == "contacts":
-        return Absent("no-contact-log", "No contact log has been imported for this trial.")
-    if metric.kind == "time-to-event":
-        return Absent("not-measured", "Times to an event are read from the contact log.")
-    if table.total == 0 and data.open_units[key] >= data.units:
-        return Absent("not-matured", "Nobody has completed the outcome window yet.")
-    if table.total == 0:
-        return Absent("no-outcomes", f"No outcome has been imported for {key!r}.")
-    return _refuse_only_ones(trial, key, table)
-
-
-def _refuse_only_ones(trial: Trial, key: str, table: Grouped) -> Grouped | Absent:
-    """A list of those who did it, taken as if it were everybody, would say that all did it."""
-    metric = trial.metric(key)
-    missing = float(table.missing.sum()) if table.missing is not None else 0.0
-    listed_only = metric.absent_means == "missing" and table.y.sum() == table.n.sum()
-    if metric.kind == "proportion" and listed_only and missing > 0:
-        return Absent(
-            "only-ones",
-            f"Every value of {key!r} is 1 and {missing:,.0f} units have none: if no row means "
-            'that it did not happen, set absent_means = "zero" in the metric.',
-        )
-    return table
-
-
 def _document(study: _Study) -> dict[str, Any]:
     """The result document of the contract, all but the run's own number."""
     trial, record, school = study.trial, study.record, study.order.school
     contrasts = estimation.contrasts(trial, study.tables, school)
-    checks = checking.run(trial, study.facts, study.data, study.tables, locked=record.locked,
+    checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
     evidence = verdict.Evidence(
         trial=trial, contrasts=contrasts, checks=checks, over=_over(study),
@@ -199,13 +134,21 @@ def _document(study: _Study) -> dict[str, Any]:
             )
             for metric in trial.metrics
         ],
-        "deflection": None,
+        "deflection": _deflection(study),
         "plan": _plan(study),
         "verdict": {"decision": judged.decision, "reasons": list(judged.reasons),
                     "arm": judged.arm},
     }  # fmt: skip
     result["verdict"]["says"] = words.headline(trial, result)
     return result
+
+
+def _deflection(study: _Study) -> dict[str, Any] | None:
+    """The contract's ``deflection``; ``None`` where the plan does not look at contacts."""
+    tables = study.read.deflection
+    if isinstance(tables, Absent):
+        return None if tables.code == "not-planned" else tables.to_json()
+    return deflect(tables, level=1 - study.trial.analysis.alpha).to_json()
 
 
 def _over(study: _Study) -> bool:

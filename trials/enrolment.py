@@ -325,9 +325,7 @@ class _Enrolment:
             return self.roll.known.get(line), None
         return int(self.drawn.arm[i]), i
 
-    def _arm_files(
-        self, table: files.Table
-    ) -> AbstractContextManager[armfiles.ArmFiles | None]:
+    def _arm_files(self, table: files.Table) -> AbstractContextManager[armfiles.ArmFiles | None]:
         if self.request.out is None:
             return nullcontext(None)
         trial = self.trial.definition
@@ -364,7 +362,7 @@ class _Enrolment:
                 columns.document(row), int(self.drawn.position[i]),
                 float(self.drawn.probability[i]),
             ))  # fmt: skip
-            identifiers += [(digest, kind, found) for kind, found in columns.digests(row, hasher)]
+            identifiers += [(digest, kind, number) for kind, number in columns.numbers(row, hasher)]
         stages["units"].put(units)
         stages["identifiers"].put(identifiers)
 

@@ -274,14 +274,14 @@ def upgrade() -> None:
         "identifiers",
         sa.Column("unit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
-        sa.Column("digest", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["unit_id"], ["units.id"], name=op.f("fk_identifiers_unit_id_units")
         ),
         sa.PrimaryKeyConstraint("unit_id", "kind", name=op.f("pk_identifiers")),
     )
     with op.batch_alter_table("identifiers", schema=None) as batch_op:
-        batch_op.create_index("ix_identifiers_kind_digest", ["kind", "digest"], unique=False)
+        batch_op.create_index("ix_identifiers_kind_number", ["kind", "number"], unique=False)
 
     op.create_table(
         "outcomes",
@@ -335,7 +335,7 @@ def downgrade() -> None:
 
     op.drop_table("outcomes")
     with op.batch_alter_table("identifiers", schema=None) as batch_op:
-        batch_op.drop_index("ix_identifiers_kind_digest")
+        batch_op.drop_index("ix_identifiers_kind_number")
 
     op.drop_table("identifiers")
     with op.batch_alter_table("exposures", schema=None) as batch_op:

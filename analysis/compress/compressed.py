@@ -32,17 +32,19 @@ class Compressed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns of the result, as NumPy arrays."""
+class Columns:
+    """The columns of an engine's answer, as NumPy arrays."""
 
     table: pa.Table
 
     def floats(self, name: str) -> Floats:
+        """A column of numbers; NULL is 0."""
         column = self.table.column(name).combine_chunks()
         return np.asarray(column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False))
 
     def texts(self, name: str) -> list[str | None]:
-        return list(self.table.column(name).to_pylist())
+        """A column as text, whatever it holds; NULL is ``None``."""
+        return [None if v is None else str(v) for v in self.table.column(name).to_pylist()]
 
 
 def build(
@@ -53,7 +55,7 @@ def build(
 
     Columns of ``result`` are those of :func:`analysis.compress.frame.cells`.
     """
-    columns = _Columns(result)
+    columns = Columns(result)
     code = {number: i for i, number in enumerate(arm_ids)}
     arm = np.array([code[int(a)] for a in columns.texts("arm_id")], dtype=np.int64)  # type: ignore[arg-type]
     documents = [json.loads(text) if text else {} for text in columns.texts("attributes")]
@@ -88,13 +90,13 @@ class _Shared:
 
     @classmethod
     def of(
-        cls, trial: Trial, columns: _Columns, documents: list[dict[str, str]],
+        cls, trial: Trial, columns: Columns, documents: list[dict[str, str]],
         pre: Sequence[Asked],
     ) -> _Shared:  # fmt: skip
-        stratum = _key("stratum", columns.texts("stratum"))
-        cluster = _key("cluster", [_text(c) for c in columns.texts("cluster")])
+        stratum = key_of("stratum", columns.texts("stratum"))
+        cluster = key_of("cluster", columns.texts("cluster"))
         segments = {
-            name: _key(name, [d.get(name) for d in documents]) for name in trial.analysis.segments
+            name: key_of(name, [d.get(name) for d in documents]) for name in trial.analysis.segments
         }
         parts = [
             _covariate(name, [d.get(name, "") for d in documents])
@@ -114,11 +116,7 @@ class _Shared:
         )
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _key(name: str, values: Sequence[str | None]) -> Key | None:
+def key_of(name: str, values: Sequence[str | None]) -> Key | None:
     """A column of labels as codes; ``None`` when no cell has one."""
     levels = sorted({value for value in values if value is not None})
     if not levels:
@@ -158,7 +156,7 @@ def _number(text: str) -> float | None:
 
 
 def _grouped(
-    trial: Trial, columns: _Columns, one: Asked, arm: Ints, units: Floats, shared: _Shared
+    trial: Trial, columns: Columns, one: Asked, arm: Ints, units: Floats, shared: _Shared
 ) -> Grouped:
     n = columns.floats(f"{one.column}_n")
     ratio = one.metric.denominator is not None

@@ -95,20 +95,21 @@ def _window(rows: ir.Table, one: Asked) -> tuple[ir.BooleanValue, ir.BooleanValu
     return timeless | after, before
 
 
-def valued(frame: ir.Table, values: ir.Table, asked: Sequence[Asked]) -> ir.Table:
+def valued(frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked]) -> ir.Table:
     """The frame with, per metric, ``_y`` (capped), ``_use`` and ``_open`` for every unit.
 
     ``_use`` is 1 where the window has closed and the outcome is known; ``_open`` is 1 where the
-    window has not closed yet.
+    window has not closed yet. ``values`` are the tables of :func:`measured` and of
+    :func:`analysis.compress.contacts.measured`.
     """
-    joined = frame.left_join(values, "unit_id")
+    joined = frame
+    for table in values:
+        joined = joined.left_join(table, "unit_id").drop("unit_id_right")
     columns: dict[str, ir.Value] = {}
     for one in asked:
         y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), 0.0)
         y = ibis.least(y, one.cap) if one.cap is not None else y
-        known = ibis.coalesce(joined[f"{one.column}_k"].cast("int64"), 0) > 0
-        if one.metric.absent_means == "zero":
-            known = ibis.literal(value=True)
+        known = _known(joined, one)
         open_ = _open(joined, one)
         columns[f"{one.column}_use"] = ibis.ifelse(known & ~open_, 1.0, 0.0)
         columns[f"{one.column}_open"] = ibis.ifelse(open_, 1.0, 0.0)
@@ -117,6 +118,15 @@ def valued(frame: ir.Table, values: ir.Table, asked: Sequence[Asked]) -> ir.Tabl
             joined[f"{one.column}_pre"].cast("float64"), 0.0
         )
     return joined.select(*frame.columns, **columns)
+
+
+def _known(joined: ir.Table, one: Asked) -> ir.BooleanValue:
+    """Whether a unit's outcome is known; without contacts in the log it is known to be none."""
+    if one.metric.source == "contacts":
+        return joined.start > 0
+    if one.metric.absent_means == "zero":
+        return ibis.literal(value=True)
+    return ibis.coalesce(joined[f"{one.column}_k"].cast("int64"), 0) > 0
 
 
 def _open(frame: ir.Table, one: Asked) -> ir.BooleanValue:

@@ -189,8 +189,8 @@ def _share(text: str, category: Category, faults: list[str]) -> float | None:
     value = value / 100 if percent else value
     if not 0 <= value <= 1:
         faults.append("avoidable_share is not between 0 and 1")
-    elif category == "value" and value > 0:
-        faults.append("a contact of value cannot be avoidable; give another category")
+    elif category == "value" and value == 1:
+        faults.append("a contact of value cannot be wholly avoidable; give another category")
     return value
 
 

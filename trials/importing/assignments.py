@@ -21,7 +21,7 @@ from trials.importing.columns import (
     stratum_label,
     unit_problem,
 )
-from trials.people.identifiers import Hasher, Kind
+from trials.people.identifiers import Hasher
 from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
@@ -31,7 +31,7 @@ UNITS: dict[str, staging.Kind] = {
     "line": "int", "digest": "bytes", "arm": "int", "assigned_at": "int", "stratum": "text",
     "cluster": "int", "attributes": "text", "position": "int", "probability": "float",
 }  # fmt: skip
-IDENTIFIERS: dict[str, staging.Kind] = {"digest": "bytes", "kind": "text", "identifier": "bytes"}
+IDENTIFIERS: dict[str, staging.Kind] = {"digest": "bytes", "kind": "text", "number": "int"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _stage(
             read = [unit for line, row in batch if (unit := _read(line, row, reading))]
             stages["units"].put([unit for unit, _ in read])
             stages["identifiers"].put(
-                [(unit[1], kind, digest) for unit, found in read for kind, digest in found]
+                [(unit[1], kind, number) for unit, found in read for kind, number in found]
             )
             count += len(batch)
             progress(count)
@@ -126,7 +126,7 @@ def batches(rows: Iterator[tuple[int, files.Row]]) -> Iterator[list[tuple[int, f
 
 def _read(
     line: int, row: files.Row, reading: _Reading
-) -> tuple[tuple[object, ...], list[tuple[Kind, bytes]]] | None:
+) -> tuple[tuple[object, ...], list[tuple[str, int]]] | None:
     """One row as a staged tuple and its identifiers, or a refusal."""
     columns, refuse = reading.columns, reading.refusals.add
     unit = columns.key(row)
@@ -151,7 +151,7 @@ def _read(
     staged = (line, reading.hasher.unit(reading.scope, unit), arm, at,
               stratum_label(columns.levels(row)), number, columns.document(row), None,
               None)  # fmt: skip
-    return staged, columns.digests(row, reading.hasher)
+    return staged, columns.numbers(row, reading.hasher)
 
 
 def _moment(row: files.Row, column: int | None) -> int:
@@ -244,8 +244,8 @@ _NEW_ASSIGNMENTS = """
     FROM stage_units s JOIN units k ON k.trial_id = :trial AND k.digest = s.digest
     WHERE NOT EXISTS (SELECT 1 FROM assignments a WHERE a.unit_id = k.id)"""
 _NEW_IDENTIFIERS = """
-    INSERT INTO identifiers (unit_id, kind, digest)
-    SELECT k.id, s.kind, s.identifier FROM stage_identifiers s
+    INSERT INTO identifiers (unit_id, kind, number)
+    SELECT k.id, s.kind, s.number FROM stage_identifiers s
     JOIN units k ON k.trial_id = :trial AND k.digest = s.digest
     WHERE NOT EXISTS (SELECT 1 FROM identifiers i WHERE i.unit_id = k.id AND i.kind = s.kind)
-    GROUP BY k.id, s.kind, s.identifier"""
+    GROUP BY k.id, s.kind, s.number"""

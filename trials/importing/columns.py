@@ -87,14 +87,19 @@ class UnitColumns:
         values = {name: row[i].strip() for name, i in self.attributes}
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
-    def digests(self, row: Row, hasher: Hasher) -> list[tuple[Kind, bytes]]:
-        """Keyed hashes of the identifiers that can be used."""
-        found = []
+    def numbers(self, row: Row, hasher: Hasher) -> list[tuple[str, int]]:
+        """The unit's own number and those of the identifiers that can be used, by kind."""
+        found = [("unit", link_number(hasher.unit("", self.key(row))))]
         for kind, i in self.identifiers:
             written = normalise(kind, row[i]) if row[i] else None
             if written is not None and not isinstance(written, Refusal):
-                found.append((kind, hasher.digest(kind, written)))
+                found.append((kind, link_number(hasher.digest(kind, written))))
         return found
+
+
+def link_number(digest: bytes) -> int:
+    """63 bits of a keyed hash: what units and contacts are joined on."""
+    return int.from_bytes(digest[:8]) >> 1
 
 
 def _cluster(table: Table, trial: Trial) -> int | None:
@@ -106,7 +111,7 @@ def _cluster(table: Table, trial: Trial) -> int | None:
 
 def cluster_number(hasher: Hasher, name: str, cluster: str) -> int:
     """A cluster as a whole number that fits a signed 64-bit column and names nobody."""
-    return int.from_bytes(hasher.unit(f"{name}.cluster", cluster)[:8]) >> 1
+    return link_number(hasher.unit(f"{name}.cluster", cluster))
 
 
 def stratum_label(levels: Sequence[str]) -> str | None:

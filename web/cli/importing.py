@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from trials.contacts import load, reasons
 from trials.importing import assignments, exposures, outcomes
 from trials.importing.ledger import Report
 from web.cli.context import Context, json_option, pass_context, progress, say
@@ -51,6 +52,33 @@ def told(report: Report) -> str:
 def document(key: str, report: Report) -> dict[str, Any]:
     """The report as data."""
     return {"trial": key, **report.to_json()}
+
+
+@import_.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--source", metavar="NAME|MAPPING.toml",
+              help="The system it comes from; found by its columns where not given.")  # fmt: skip
+@click.option("--keep-good-rows", is_flag=True, help="Import the good rows, report the others.")
+@json_option
+@pass_context
+def contacts(context: Context, file: Path, source: str | None, keep_good_rows: bool) -> None:
+    """Contact logs: 8x8, Amazon Connect, Genesys, wrap codes, anything with a mapping."""
+    with progress(context, f"Importing {file.name}") as watch:
+        report = load.add(
+            context.store, file, hasher=context.hasher, actor=context.actor, source=source,
+            keep_good_rows=keep_good_rows, progress=watch,
+        )  # fmt: skip
+    say(context, told(report), report.to_json())
+
+
+@import_.command(name="reasons")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@pass_context
+def reasons_(context: Context, file: Path) -> None:
+    """The map from wrap codes to what they mean and how far they were avoidable."""
+    report = reasons.add(context.store, file, actor=context.actor)
+    say(context, told(report), report.to_json())
 
 
 _command("assignments", assignments.add, "A trial that was randomised elsewhere.")

@@ -1,5 +1,14 @@
 """The tables. Importing this package registers them all."""
 
+from trials.store.tables.contacts import (
+    PEOPLE,
+    CodeRow,
+    ContactCorrectionRow,
+    ContactRow,
+    EventRow,
+    ReasonRow,
+    SourceRow,
+)
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
 from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
 from trials.store.tables.units import (
@@ -14,10 +23,15 @@ from trials.store.tables.units import (
 )
 
 __all__ = [
+    "PEOPLE",
     "ArmRow",
     "AssignmentRow",
     "AuditRow",
+    "CodeRow",
+    "ContactCorrectionRow",
+    "ContactRow",
     "CorrectionRow",
+    "EventRow",
     "ExclusionRow",
     "ExposureRow",
     "IdentifierRow",
@@ -25,8 +39,10 @@ __all__ = [
     "MetricRow",
     "OutcomeRow",
     "PlanRow",
+    "ReasonRow",
     "RunRow",
     "SealRow",
+    "SourceRow",
     "TrialRow",
     "UnitRow",
     "UserRow",

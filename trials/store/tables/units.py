@@ -57,14 +57,14 @@ class UnitRow(Base):
 
 
 class IdentifierRow(Base):
-    """A keyed hash by which a unit can be recognised in another source."""
+    """A number by which a unit can be recognised in another source: 63 bits of a keyed hash."""
 
     __tablename__ = "identifiers"
-    __table_args__ = (Index("ix_identifiers_kind_digest", "kind", "digest"),)
+    __table_args__ = (Index("ix_identifiers_kind_number", "kind", "number"),)
 
     unit_id: Mapped[int] = mapped_column(BigKey, ForeignKey("units.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(10), primary_key=True)
-    digest: Mapped[bytes] = mapped_column(LargeBinary(16))
+    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class AssignmentRow(Base):

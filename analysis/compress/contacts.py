@@ -1,0 +1,101 @@
+"""Metrics over the contact log: one value a unit and metric, in one aggregation.
+
+Any field of a contact can be filtered on; all lines and channels count unless a plan narrows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ibis
+from ibis import ir
+
+from analysis.compress.frame import Asked
+from trials.errors import Invalid, Problem
+
+FIELDS = {
+    "channel": "channel", "line": "line", "reason": "meaning", "category": "category",
+    "outcome": "outcome", "handled": "handled", "resolved": "resolved", "code": "code_id",
+    "wait_seconds": "wait_seconds", "handle_seconds": "handle_seconds",
+    "ivr_seconds": "ivr_seconds", "satisfaction": "satisfaction", "cost": "cost",
+    "avoidable": "share",
+}  # fmt: skip
+"""What a metric's ``where`` and ``value`` may name, and the column that holds it."""
+
+
+def measured(contacts: ir.Table, asked: Sequence[Asked]) -> ir.Table:
+    """One row for every unit with a contact: per metric ``_y``, ``_k``, ``_pre`` and ``_first``.
+
+    ``_y``: whether there was such a contact (proportion), how many (count; the avoidable part
+    where the filter is ``avoidable = true``), or the sum of the value. ``_pre`` is the same in a
+    window of the same length before the start. ``_first`` is the seconds to the first such
+    contact, for a time to an event.
+    """
+    columns: dict[str, ir.Value] = {}
+    for one in asked:
+        window = one.metric.window or 0
+        such = _such(contacts, one.metric.where)
+        inside = such & (contacts.since >= 0) & (contacts.since < window)
+        before = such & (contacts.since < 0) & (contacts.since >= -window)
+        weight = _weight(contacts, one)
+        columns[f"{one.column}_y"] = _reduced(weight, inside, one)
+        columns[f"{one.column}_pre"] = _reduced(weight, before, one)
+        columns[f"{one.column}_first"] = ibis.ifelse(inside, contacts.since, None).min()
+    return contacts.group_by("unit_id").aggregate(**columns)
+
+
+def _reduced(weight: ir.Value, rows: ir.BooleanValue, one: Asked) -> ir.Value:
+    kept = ibis.ifelse(rows, weight, 0.0)
+    if one.metric.kind in {"proportion", "time-to-event"}:
+        return ibis.ifelse(rows, 1.0, 0.0).max()
+    return kept.sum()
+
+
+def _weight(contacts: ir.Table, one: Asked) -> ir.Value:
+    """What each contact adds: its value, its avoidable share, or one."""
+    if one.metric.value is not None:
+        column = contacts[_column(one, "value", one.metric.value)]
+        return ibis.coalesce(column.cast("float64"), 0.0)
+    if one.metric.where.get("avoidable") is True and one.metric.kind == "count":
+        return ibis.coalesce(contacts.share, 0.0)
+    return ibis.literal(1.0)
+
+
+def _such(contacts: ir.Table, where: dict[str, Any]) -> ir.BooleanValue:
+    """The contacts that a filter keeps; a contact without the field is never kept."""
+    kept: ir.BooleanValue = ibis.literal(value=True)
+    for name, wanted in where.items():
+        if name not in FIELDS:
+            raise _unknown(name)
+        column = contacts[FIELDS[name]]
+        kept = kept & _one(column, name, wanted)
+    return kept
+
+
+def _one(column: ir.Value, name: str, wanted: Any) -> ir.BooleanValue:
+    if name == "avoidable":
+        share = ibis.coalesce(column, 0.0)
+        return share > 0 if wanted else share == 0
+    if isinstance(wanted, bool):
+        return ibis.coalesce(column.cast("int64"), -1) == int(wanted)
+    if isinstance(wanted, dict):
+        low, high = wanted.get("min", float("-inf")), wanted.get("max", float("inf"))
+        number = column.cast("float64")
+        kept = ibis.coalesce(number >= low, False) if "min" in wanted else ibis.literal(value=True)
+        return kept & ibis.coalesce(number <= high, False) if "max" in wanted else kept
+    choices = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
+    return ibis.coalesce(column.isin(choices), False)
+
+
+def _column(one: Asked, key: str, name: str) -> str:
+    if name not in FIELDS:
+        raise _unknown(name, f"[[metrics]] {one.metric.key} {key}")
+    return FIELDS[name]
+
+
+def _unknown(name: str, place: str = "[[metrics]] where") -> Invalid:
+    from trials.definition.near import nearest
+
+    says = f"contacts have no field {name!r}"
+    return Invalid("the plan", [Problem(place, says, f"did you mean {nearest(name, FIELDS)!r}?")])

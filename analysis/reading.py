@@ -1,0 +1,241 @@
+"""Reading a trial's log once: everything that its analysis needs, as grouped tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ibis
+import numpy as np
+import sqlalchemy as sa
+from ibis import ir
+from sqlalchemy.orm import Session
+
+from analysis.compress import compressed, contacts, deflected, frame
+from analysis.compress import log as contact_log
+from analysis.compress.compressed import Compressed
+from analysis.compress.engine import Log, open_log
+from analysis.compress.frame import Asked
+from analysis.deflection import DeflectionTables
+from analysis.estimates import Absent
+from analysis.tables import Grouped, LifeTable
+from trials import registry
+from trials.contacts import reasons
+from trials.contacts.taxonomy import Taxonomy
+from trials.definition.model import Trial
+from trials.store.engine import Store
+from trials.store.tables import CodeRow, MetricRow, SourceRow
+
+WEEK = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What the log holds for one trial. ``reach`` is how far the contact log goes (epoch)."""
+
+    data: Compressed
+    tables: Mapping[str, Grouped | Absent]
+    lives: Mapping[str, LifeTable] = field(default_factory=dict)
+    deflection: DeflectionTables | Absent
+    linked: Mapping[str, int] = field(default_factory=dict)
+    newest: int | None = None
+    reach: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store says beside the log: metric numbers, wrap codes and their meanings."""
+
+    numbers: Mapping[str, int]
+    codes: Sequence[contact_log.Code]
+    taxonomy: Taxonomy
+
+
+def known(session: Session, trial_id: int) -> Known:
+    """Look it all up."""
+    numbers = session.execute(
+        sa.select(MetricRow.key, MetricRow.id).where(MetricRow.trial_id == trial_id)
+    )
+    codes = session.execute(
+        sa.select(CodeRow.id, SourceRow.name, CodeRow.topic, CodeRow.code).join(
+            SourceRow, SourceRow.id == CodeRow.source_id
+        )
+    )
+    return Known(
+        numbers={key: number for key, number in numbers},  # noqa: C416 - rows are not plain tuples
+        codes=[contact_log.Code(*row) for row in codes],
+        taxonomy=reasons.load(session),
+    )
+
+
+def read(
+    store: Store, record: registry.TrialRecord, arm_ids: list[int], beside: Known, *, cutoff: int
+) -> Read:
+    """One pass over the log for all metrics it can give; the others are absent with a reason."""
+    with open_log(store) as log:
+        reading = _Reading(log, record.id, record.definition, arm_ids, beside, cutoff)
+        return reading.everything()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A pass over the log under way."""
+
+    log: Log
+    trial_id: int
+    trial: Trial
+    arm_ids: list[int]
+    beside: Known
+    cutoff: int
+    reach: int | None = None
+
+    def everything(self) -> Read:
+        self.reach = contact_log.reach(self.log)
+        asked = [self._asked(key) for key in self.beside.numbers if self._planned(key)]
+        asked.sort(key=lambda one: [m.key for m in self.trial.metrics].index(one.metric.key))
+        units = self.log.keep("frame", frame.units(self.log, self.trial_id))
+        linked = self._linked(units, asked)
+        values = self._values(units, linked, asked)
+        capped = self._caps(frame.valued(units, values, asked), asked)
+        table = frame.cells(frame.valued(units, values, capped), capped, self._pre(capped))
+        data = compressed.build(
+            table.to_pyarrow(), self.trial, self.arm_ids, capped, self._pre(capped)
+        )
+        return Read(
+            data=data,
+            tables={m.key: self._usable(m.key, data) for m in self.trial.metrics},
+            lives={
+                one.metric.key: deflected.life_table(
+                    units, values[-1], one, self.trial, self.arm_ids)
+                for one in capped if one.metric.kind == "time-to-event" and linked is not None
+            },
+            deflection=self._deflection(units, linked),
+            linked=self._people(linked), reach=self.reach, newest=self._newest(linked),
+        )  # fmt: skip
+
+    def _planned(self, key: str) -> bool:
+        return any(metric.key == key for metric in self.trial.metrics)
+
+    def _asked(self, key: str) -> Asked:
+        metric = self.trial.metric(key)
+        cutoff = self.cutoff
+        if metric.source == "contacts" and self.reach is not None:
+            cutoff = min(cutoff, self.reach)
+        return Asked(metric=metric, number=self.beside.numbers[key], cutoff=cutoff)
+
+    def _pre(self, asked: Sequence[Asked]) -> list[Asked]:
+        wanted = {
+            name.removeprefix("pre:")
+            for name in self.trial.analysis.adjust if name.startswith("pre:")
+        }  # fmt: skip
+        return [one for one in asked if one.metric.key in wanted]
+
+    def _linked(self, units: ir.Table, asked: Sequence[Asked]) -> ir.Table | None:
+        """The trial's contacts with their meanings; ``None`` where there is no contact log."""
+        if self.reach is None:
+            return None
+        windows = [one.metric.window or 0 for one in asked if one.metric.source == "contacts"]
+        after = max([*windows, self.window])
+        before = max([one.metric.window or 0 for one in self._pre(asked)], default=0)
+        found = contact_log.linked(
+            self.log, units, self.trial_id, before=before, after=after, cutoff=self.cutoff
+        )
+        meanings = contact_log.meanings(self.beside.codes, self.beside.taxonomy)
+        return self.log.keep("linked", contact_log.coded(found, ibis.memtable(meanings)))
+
+    @property
+    def window(self) -> int:
+        """The window of deflection: the primary's if it is one of contacts, else a week."""
+        primary = self.trial.primary
+        if primary.source == "contacts" and primary.window:
+            return primary.window
+        of_contacts = [m.window for m in self.trial.metrics if m.source == "contacts" and m.window]
+        return max(of_contacts, default=WEEK)
+
+    def _values(
+        self, units: ir.Table, linked: ir.Table | None, asked: Sequence[Asked]
+    ) -> list[ir.Table]:
+        outcomes = [one for one in asked if one.metric.source == "outcomes" or linked is None]
+        tables = []
+        if outcomes:
+            measured = frame.measured(self.log, units, outcomes, self.trial_id)
+            tables.append(self.log.keep("measured", measured))
+        of_contacts = [one for one in asked if one.metric.source == "contacts"]
+        if of_contacts and linked is not None:
+            tables.append(self.log.keep("counted", contacts.measured(linked, of_contacts)))
+        return tables
+
+    def _caps(self, valued: ir.Table, asked: list[Asked]) -> list[Asked]:
+        """Fix each winsorising cap as the pooled quantile of the matured units' values."""
+        done = []
+        for one in asked:
+            if one.metric.cap is not None:
+                used = valued.filter(valued[f"{one.column}_use"] > 0)
+                cap = used[f"{one.column}_y"].quantile(one.metric.cap).execute()
+                done.append(one if cap is None or np.isnan(cap) else replace(one, cap=float(cap)))
+            else:
+                done.append(one)
+        return done
+
+    def _usable(self, key: str, data: Compressed) -> Grouped | Absent:
+        metric, table = self.trial.metric(key), data.metrics[key]
+        if metric.source == "contacts" and self.reach is None:
+            return Absent("no-contact-log", "No contact log has been imported yet.")
+        if metric.kind == "time-to-event" and metric.source == "outcomes":
+            return Absent("not-measured", "Times to an event are read from the contact log.")
+        if table.total > 0:
+            return self._refuse_only_ones(key, table)
+        if data.open_units[key] >= data.units:
+            return Absent("not-matured", "Nobody has completed the outcome window yet.")
+        if metric.source == "contacts":
+            return Absent("no-times", "It is not known when anybody was assigned or exposed.")
+        return Absent("no-outcomes", f"No outcome has been imported for {key!r}.")
+
+    def _refuse_only_ones(self, key: str, table: Grouped) -> Grouped | Absent:
+        """A list of those who did it, taken as if it were everybody, would say that all did it."""
+        metric = self.trial.metric(key)
+        missing = float(table.missing.sum()) if table.missing is not None else 0.0
+        listed_only = metric.absent_means == "missing" and table.y.sum() == table.n.sum()
+        if metric.kind == "proportion" and metric.source == "outcomes" and listed_only and missing:
+            return Absent(
+                "only-ones",
+                f"Every value of {key!r} is 1 and {missing:,.0f} units have none: if no row means "
+                'that it did not happen, set absent_means = "zero" in the metric.',
+            )
+        return table
+
+    def _deflection(self, units: ir.Table, linked: ir.Table | None) -> DeflectionTables | Absent:
+        if linked is None:
+            return Absent("no-contact-log", "No contact log has been imported yet.")
+        if not any(metric.source == "contacts" for metric in self.trial.metrics):
+            return Absent("not-planned", "The plan has no metric over the contact log.")
+        coded = bool(self.beside.taxonomy.reasons)
+        asked = deflected.wanted(linked, window=self.window, coded=coded)
+        cutoff = min(self.cutoff, self.reach or self.cutoff)
+        per_unit = self.log.keep("per_unit", deflected.per_unit(linked, asked))
+        rows = deflected.cells(units, per_unit, asked, cutoff=cutoff).to_pyarrow()
+        if not rows.num_rows:
+            return Absent("not-matured", "Nobody has completed the window of deflection yet.")
+        repeats = deflected.repeats(
+            linked, self.trial, self.arm_ids, asked.lines, window=WEEK, cutoff=cutoff
+        )
+        return deflected.tables(
+            rows, self.trial, self.arm_ids, asked, [repeats] if repeats is not None else []
+        )
+
+    def _people(self, linked: ir.Table | None) -> dict[str, int]:
+        """Contacts linked, by the kind of identifier that did it."""
+        if linked is None:
+            return {}
+        rows: list[dict[str, Any]] = (
+            linked.group_by("tier").aggregate(n=linked.count()).to_pyarrow().to_pylist()
+        )
+        return {row["tier"]: int(row["n"]) for row in rows}
+
+    def _newest(self, linked: ir.Table | None) -> int | None:
+        """When the newest contact in the log was made."""
+        if linked is None:
+            return None
+        newest = self.log.table("contacts").occurred_at.max().execute()
+        return None if newest is None else int(newest)
