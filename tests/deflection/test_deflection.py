@@ -368,7 +368,7 @@ def test_tables_that_do_not_fit_are_refused():
 def test_repeat_matrix_shares_are_of_the_contacts_at_each_origin():
     table = RepeatTable(
         by="line", arms=("current",), labels=("Benefits", "Council Tax"),
-        counts=np.array([[[60.0, 18.0], [0.0, 40.0]]]), origins=np.array([[100.0, 0.0]]) + [[0, 80]],
+        counts=np.array([[[60.0, 18.0], [0.0, 40.0]]]), origins=np.array([[100.0, 80.0]]),
     )  # fmt: skip
     arm, values = people(n=200)
     joint = tables(arm, values).joint
