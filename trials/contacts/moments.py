@@ -18,6 +18,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trials import clock
 from trials.contacts.record import Fault
 
@@ -68,12 +71,18 @@ class Moments:
 
     __slots__ = ("_latest", "_order", "_region_is_london", "_walls", "_zone", "without_time")
 
-    def __init__(self, *, zone: str = "Europe/London", order: DateOrder = "dmy") -> None:
+    def __init__(
+        self,
+        *,
+        zone: str = "Europe/London",
+        order: DateOrder = "dmy",
+        passes: Passes | None = None,
+    ) -> None:
         self._zone = ZoneInfo(zone)
         self._region_is_london = zone == "Europe/London"
         self._order = order
         self._latest = clock.epoch(clock.now()) + 86_400
-        self._walls = Passes()
+        self._walls = Passes() if passes is None else passes
         self.without_time = 0
 
     def allow_future(self) -> None:
@@ -132,7 +141,8 @@ class Moments:
     def _absolute(self, moment: datetime) -> int:
         if moment.tzinfo is not None:
             return int(moment.timestamp())
-        fold = self._walls.fold(moment, repeated=self._is_repeated(moment))
+        wall = int(moment.replace(tzinfo=UTC).timestamp())
+        fold = self._walls.fold(wall, repeated=self._is_repeated(moment))
         return int(moment.replace(tzinfo=self._zone, fold=fold).timestamp())
 
     def _is_repeated(self, wall: datetime) -> bool:
@@ -144,18 +154,21 @@ class Moments:
 
 
 class Passes:
-    """Which pass of a repeated hour a wall time belongs to, from the order of the file."""
+    """Which pass of a repeated hour a wall time belongs to, from the order of the file.
+
+    A wall time is given in seconds as if it were UTC.
+    """
 
     __slots__ = ("_direction", "_last", "_sorted", "_state", "guessed")
 
     def __init__(self) -> None:
         self._direction = 0
         self._sorted = True
-        self._last: datetime | None = None
-        self._state: tuple[datetime, int] | None = None
+        self._last: int | None = None
+        self._state: tuple[int, int] | None = None
         self.guessed = 0
 
-    def fold(self, wall: datetime, *, repeated: bool) -> int:
+    def fold(self, wall: int, *, repeated: bool) -> int:
         """0 for the first pass, 1 for the second; ``wall`` are the times in file order."""
         if not repeated:
             self._follow(wall)
@@ -164,14 +177,26 @@ class Passes:
             self.guessed += 1
             return 0
         fold = 0 if self._direction > 0 else 1
-        if self._state is not None and self._state[0].date() == wall.date():
+        if self._state is not None and self._state[0] // 86_400 == wall // 86_400:
             last, fold = self._state
             if (wall < last) if self._direction > 0 else (wall > last):
                 fold = 1 if self._direction > 0 else 0
         self._state = (wall, fold)
         return fold
 
-    def _follow(self, wall: datetime) -> None:
+    def follow(self, walls: NDArray[np.int64]) -> None:
+        """Many times at once, in file order, none of them in a repeated hour."""
+        if len(walls) == 0:
+            return
+        start = walls[0] if self._last is None else self._last
+        steps = np.sign(np.diff(walls, prepend=start))
+        steps = steps[steps != 0]
+        if len(steps):
+            self._direction = self._direction or int(steps[0])
+            self._sorted = self._sorted and bool((steps == self._direction).all())
+        self._last = int(walls[-1])
+
+    def _follow(self, wall: int) -> None:
         if self._last is not None and wall != self._last:
             step = 1 if wall > self._last else -1
             self._sorted = self._sorted and self._direction in {0, step}

@@ -25,7 +25,8 @@ Shape = Literal["text", "xlsx", "parquet"]
 Row = tuple[int, list[str]]
 
 LONGEST_LINE: Final = 1 << 20
-_GZIP, _ZIP, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
+GZIP: Final = b"\x1f\x8b"
+_ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
 _WIDE: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -79,7 +80,7 @@ def _unzipped(stream: IO[bytes]) -> IO[bytes]:
     start = stream.tell()
     head = stream.read(2)
     stream.seek(start)
-    return gzip.GzipFile(fileobj=stream) if head == _GZIP else stream  # type: ignore[return-value]
+    return gzip.GzipFile(fileobj=stream) if head == GZIP else stream  # type: ignore[return-value]
 
 
 def shape(stream: IO[bytes]) -> Shape:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trials.contacts import cells, durations
 from trials.contacts.durations import DurationUnit
-from trials.contacts.moments import DateOrder, Moments
+from trials.contacts.moments import DateOrder, Moments, Passes
 from trials.contacts.record import HANDLED_BY, Contact, Fault, Outcome, Refused
 from trials.people.identifiers import KINDS, Kind, Refusal, RefusalCode, normalise
 
@@ -46,7 +46,7 @@ class Cleaner:
     come without a ``contact_id``.
     """
 
-    __slots__ = ("_derive_ids", "_region", "_units", "moments", "place")
+    __slots__ = ("_derive_ids", "_region", "_units", "_versions", "moments", "place")
 
     def __init__(
         self,
@@ -57,8 +57,10 @@ class Cleaner:
         units: Mapping[str, DurationUnit] | None = None,
         derive_ids: bool = False,
         place: str = "line",
+        passes: Passes | None = None,
     ) -> None:
-        self.moments = Moments(zone=zone, order=order)
+        self.moments = Moments(zone=zone, order=order, passes=passes)
+        self._versions = Moments(zone=zone, order=order)
         self._region = region
         self._units = dict(units or {})
         self._derive_ids = derive_ids
@@ -69,8 +71,9 @@ class Cleaner:
         faults: list[str] = []
         values = self._plain(row, faults)
         values["contact_id"] = self._contact_id(row.get("contact_id", ""), faults)
-        values["occurred_at"] = self._moment(row, "occurred_at", faults)
-        values["version"] = self._moment(row, "version", faults) if row.get("version") else None
+        values["occurred_at"] = _moment(self.moments, row, "occurred_at", faults)
+        updated = row.get("version")
+        values["version"] = _moment(self._versions, row, "version", faults) if updated else None
         values["unit"] = _unit(row.get("unit", ""), faults)
         found, unusable = self._identifiers(row)
         _keep_apart(values["contact_id"], row, faults)
@@ -101,15 +104,6 @@ class Cleaner:
             faults.append("contact_id holds characters that cannot be printed")
         return clean
 
-    def _moment(self, row: Mapping[str, str], name: str, faults: list[str]) -> int | None:
-        text = row.get(name, "")
-        if cells.why_nothing(text) is not None:
-            faults.append(f"no {name}")
-            return None
-        done = self.moments.read(text) if len(text) <= 60 else Fault("not a date and time")
-        value: int | None = _kept(name, done, faults)
-        return value
-
     def _identifiers(
         self, row: Mapping[str, str]
     ) -> tuple[tuple[tuple[Kind, str], ...], tuple[tuple[Kind, RefusalCode], ...]]:
@@ -125,6 +119,16 @@ class Cleaner:
             elif done.code != "blank":
                 unusable.append((kind, done.code))
         return tuple(found), tuple(unusable)
+
+
+def _moment(moments: Moments, row: Mapping[str, str], name: str, faults: list[str]) -> int | None:
+    text = row.get(name, "")
+    if cells.why_nothing(text) is not None:
+        faults.append(f"no {name}")
+        return None
+    done = moments.read(text) if len(text) <= 60 else Fault("not a date and time")
+    value: int | None = _kept(name, done, faults)
+    return value
 
 
 def _kept(name: str, value: Any, faults: list[str]) -> Any:

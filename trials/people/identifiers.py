@@ -52,6 +52,7 @@ BLANK: Final = frozenset(
 _SEPARATORS = re.compile(r"[\s\-‐-―−./_\\]+")
 _PHONE_MARKS = re.compile(r"[\s()\-‐-―−.]+")
 _GB_USUAL = re.compile(r"(?:\+44|0044|0)([127][0-9]{9})")
+_GB_PLAIN = re.compile(r"(?:\+44|0)([127](?!(\d)\2{8})[0-9]{9})")
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+?\d{1,2}")
 _GUID = re.compile(
     r"\{?([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})\}?"
@@ -82,6 +83,8 @@ def normalise(kind: Kind, raw: str, region: str = "GB") -> str | Refusal:
     upper case without spaces, dashes, dots and slashes; ``customer`` and ``session`` keep their
     case (some systems issue ids that differ by case alone), except GUIDs, which lose theirs.
     """
+    if kind == "phone" and region == "GB" and (digits := _GB_PLAIN.fullmatch(raw)):
+        return f"+44{digits[1]}"
     if len(raw) > 4 * LONGEST:
         return Refusal(kind, "too-long", f"longer than {LONGEST} characters")
     text = unicodedata.normalize("NFC", raw).strip().strip("\ufeff\x00\"'").strip()
