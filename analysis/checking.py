@@ -58,6 +58,8 @@ def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
         return checks.sample_ratio(counts, weights, unit=trial.design.cluster or "cluster")
     strata = [Split(str(name), counts) for name, counts in facts.by_stratum.items()]
     epochs = [Split(f"list {name}", counts) for name, counts in facts.by_epoch.items()]
+    if len(epochs) < 2:
+        epochs = [Split(f"week {name}", counts) for name, counts in facts.by_week.items()]
     return checks.sample_ratio(
         facts.assigned, weights, unit=trial.about.unit,
         strata=strata if len(strata) > 1 else (), epochs=epochs if len(epochs) > 1 else (),
@@ -93,18 +95,23 @@ def _maturity(
 
 
 def _freshness(trial: Trial, facts: Facts, read: Read, cutoff: datetime) -> Check:
-    newest = {"outcomes": facts.last_outcome} if facts.last_outcome else {}
-    if read.newest is not None:
-        newest["contacts"] = clock.from_epoch(read.newest)
-    if not newest:
+    """Contacts must reach the close of the last window, outcomes the last assignment.
+
+    Later silence is no fault: once every window has closed, old data are complete data.
+    """
+    windows = [metric.window or 0 for metric in trial.metrics if metric.source == "contacts"]
+    last = facts.last_assigned
+    sources: dict[str, datetime | None] = {}
+    if facts.last_outcome is not None and last is not None:
+        sources["outcomes"] = cutoff - max(min(cutoff, last) - facts.last_outcome, timedelta(0))
+    if read.reach is not None and last is not None and windows:
+        due = min(cutoff, last + timedelta(seconds=max(windows)))
+        sources["contacts"] = cutoff - max(due - clock.from_epoch(read.reach), timedelta(0))
+    if not sources:
         return checks.not_applicable(
-            "data-freshness", "The outcomes carry no times, so their age cannot be told."
+            "data-freshness", "The data carry no times, so their age cannot be told."
         )
-    # Once every window has closed, old data are complete data.
-    windows = [metric.window or 0 for metric in trial.metrics]
-    last = facts.last_assigned or max(newest.values())
-    due = min(cutoff, last + timedelta(seconds=max(windows)))
-    return checks.data_freshness({name: min(at, due) for name, at in newest.items()}, due)
+    return checks.data_freshness(sources, cutoff)
 
 
 def _kept(trial: Trial, facts: Facts) -> list[Kept]:

@@ -27,6 +27,7 @@ class Facts:
     assigned: Mapping[str, int]
     by_stratum: Mapping[str, Mapping[str, int]]
     by_epoch: Mapping[int, Mapping[str, int]]
+    by_week: Mapping[int, Mapping[str, int]]
     exposed: Mapping[str, int]
     crossed: Mapping[str, int]
     linked: Mapping[str, int]
@@ -61,6 +62,7 @@ def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
                          .where(mine).group_by(AssignmentRow.arm_id)),
         by_stratum=_split(session, arms, AssignmentRow.stratum, mine),
         by_epoch=_split(session, arms, AssignmentRow.epoch, mine),
+        by_week=_split(session, arms, _week(span[0]), mine) if span[0] is not None else {},
         exposed=_by_arm(session, arms, _having(ExposureRow, mine)),
         crossed=_by_arm(session, arms, _crossed(mine)),
         linked=_by_arm(session, arms, _having(IdentifierRow, mine, IdentifierRow.kind != "unit")),
@@ -71,6 +73,12 @@ def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
         first_assigned=_moment(span[0]), last_assigned=_moment(span[1]),
         last_outcome=_moment(latest),
     )  # fmt: skip
+
+
+def _week(first: int) -> sa.ColumnElement[int]:
+    """Which week of the trial a unit was assigned in, counted from 1; NULL without a time."""
+    at = sa.func.nullif(AssignmentRow.assigned_at, 0)
+    return (at - first) // sa.literal(7 * 86_400) + 1
 
 
 def _moment(seconds: int | None) -> datetime | None:

@@ -1,7 +1,9 @@
 """The demonstration: a database to look around in, built afresh in a minute.
 
-It holds a real trial of letters with the result its authors published. Everything is loaded
-through the same doors that a council's own files come through.
+It holds a real trial of letters with the result its authors published, and the trials of the
+invented Wychbridge Council: synthetic people and contacts, drawn by a computer, with a winner, a
+mirage, a null, a harm, an underpowered trial, a confounded one and a broken split planted in them.
+Everything is loaded through the same doors that a council's own files come through.
 """
 
 from __future__ import annotations
@@ -11,15 +13,18 @@ import gzip
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from analysis import study
 from trials import lifecycle, registry, resources
+from trials.contacts import load, reasons
 from trials.definition import toml
 from trials.definition.model import Trial
-from trials.importing import assignments, outcomes
+from trials.importing import assignments, exposures, outcomes
 from trials.people.identifiers import Hasher
+from trials.simulate import rehearsal, run
 from trials.store import migrate
 from trials.store.engine import Store
 
@@ -35,7 +40,47 @@ def build(store: Store, hasher: Hasher, say: Say) -> list[dict[str, Any]]:
     Building it twice changes nothing but the runs.
     """
     migrate.upgrade(store)
-    return [letters(store, hasher, say)]
+    results = [letters(store, hasher, say)]
+    rehearsals = [rehearsal.read(path) for path in _rehearsals()]
+    for planned in rehearsals:
+        say(f"Drawing {planned.plan.units:,} synthetic units of {planned.trial.key}")
+        _rehearse(store, hasher, planned)
+    for planned in rehearsals:
+        say(f"Analysing {planned.trial.key}")
+        results.append(_analysed(store, planned.trial.key))
+    return results
+
+
+def _rehearsals() -> list[Path]:
+    return sorted((resources.folder("templates") / "rehearsals").glob("*.toml"))
+
+
+def _rehearse(store: Store, hasher: Hasher, planned: rehearsal.Rehearsal) -> None:
+    """One trial of Wychbridge, from its files to the store."""
+    key = planned.trial.key
+    _launched(store, planned.trial)
+    with tempfile.TemporaryDirectory() as name:
+        folder = run.simulate(planned, Path(name)).folder
+        assignments.add(store, key, folder / "assignments.csv", hasher=hasher, actor=ACTOR)
+        for kind, add in (("exposures", exposures.add), ("outcomes", outcomes.add)):
+            if _has_rows(folder / f"{kind}.csv"):
+                add(store, key, folder / f"{kind}.csv", hasher=hasher, actor=ACTOR)
+        if (folder / "reasons.csv").exists():
+            reasons.add(store, folder / "reasons.csv", actor=ACTOR)
+        load.add(store, folder / "contacts.csv", hasher=hasher, actor=ACTOR)
+
+
+def _has_rows(path: Path) -> bool:
+    with path.open("rb") as file:
+        return len(list(islice(file, 2))) == 2
+
+
+def _analysed(store: Store, key: str) -> dict[str, Any]:
+    """The trial stopped, its seed revealed, and its plan run."""
+    with store.write() as session:
+        if registry.load(session, key).state == "live":
+            lifecycle.stop(session, key, actor=ACTOR, reason="the planned end was reached")
+    return study.analyse(store, study.Order(key=key, actor=ACTOR))
 
 
 def letters(store: Store, hasher: Hasher, say: Say) -> dict[str, Any]:
@@ -48,7 +93,7 @@ def letters(store: Store, hasher: Hasher, say: Say) -> dict[str, Any]:
         assignments.add(store, trial.key, given, hasher=hasher, actor=ACTOR)
         outcomes.add(store, trial.key, measured, hasher=hasher, actor=ACTOR)
     say("Analysing it by the locked plan")
-    return study.analyse(store, study.Order(key=trial.key, actor=ACTOR))
+    return _analysed(store, trial.key)
 
 
 def _launched(store: Store, trial: Trial) -> None:

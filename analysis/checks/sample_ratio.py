@@ -81,7 +81,8 @@ def sample_ratio(
         alpha: the error rate of the check.
 
     Returns:
-        ``fail`` on a mismatch anywhere, ``warn`` when a later rung or one part alone is off,
+        ``fail`` on a mismatch overall or in an epoch (arms given at different times are compared
+        across whatever else changed), ``warn`` when a later rung or a stratum alone is off,
         ``not-applicable`` before anybody is assigned.
     """
     if not any(w > 0 for w in weights.values()):
@@ -106,13 +107,18 @@ def sample_ratio(
     always = sequential_p(seen, [weights[a] for a in arms]) if history and not epochs else None
     return Check(
         key="sample-ratio",
-        verdict="fail" if found.failed else "warn" if off else "pass",
+        verdict="fail" if found.failed or _in_time(off) else "warn" if off else "pass",
         p=p,
         says=_says(found, unit),
         what_to_do=_causes(found),
         details={"counts": dict(counts), "expected": promised, "parts": parts,
                  "sequential_p": always},
     )  # fmt: skip
+
+
+def _in_time(off: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether allocation itself departed from the plan for a while."""
+    return any(part["kind"] == "epoch" for part in off)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +304,10 @@ def _says(found: _Found, unit: str) -> str:
     if found.failed:
         return f"The arms do not have their planned shares: {shares}; {p_text(found.p)}."
     if found.off:
-        where = listed([f"{part['kind']} {part['name']}" for part in found.off])
+        where = listed([
+            part["name"] if part["kind"] == "epoch" else f"{part['kind']} {part['name']}"
+            for part in found.off
+        ])  # fmt: skip
         return f"The arms have their planned shares overall but not in {where}."
     return f"The arms have their planned shares: {shares}."
 
