@@ -5,9 +5,11 @@ Pure: tables and a plan go in, result data comes out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.estimates import Absent, Estimate, to_json
@@ -16,6 +18,7 @@ from analysis.frequentist.difference import difference, ratio
 from analysis.frequentist.dunnett import from_contrasts
 from analysis.frequentist.multiplicity import family
 from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
+from analysis.frequentist.subgroups import interaction, shrink
 from analysis.tables import Grouped
 from trials.definition.model import Metric, Prior, Trial
 
@@ -214,7 +217,7 @@ def metric_json(
         "better": metric.better,
         "arms": [] if isinstance(table, Absent) else arms_json(metric, table),
         "contrasts": [contrast.to_json() for contrast in mine],
-        "segments": segments,
+        "segments": segments, "interactions": interactions_json(table, metric),
         **({"absent": table.code, "why": table.why} if isinstance(table, Absent) else {}),
     }  # fmt: skip
 
@@ -230,17 +233,69 @@ def arms_json(metric: Metric, table: Grouped) -> list[dict[str, Any]]:
 def segments_json(
     trial: Trial, metric: Metric, table: Grouped | Absent, school: School
 ) -> list[dict[str, Any]]:
-    """The pre-specified segments of one metric, each level by itself."""
-    if isinstance(table, Absent):
+    """The pre-specified segments of one metric: each level by itself, and partially pooled.
+
+    ``shrunk`` is the first treatment's effect pulled towards the average over the levels; each
+    contrast carries its own.
+    """
+    if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
         return []
     return [
+        entry for by in table.segments for entry in _segment(trial, metric, table, by, school)
+    ]
+
+
+def _segment(
+    trial: Trial, metric: Metric, table: Grouped, by: str, school: School
+) -> list[dict[str, Any]]:
+    levels = table.segments[by].levels
+    found = [_of_metric(trial, metric, table.segment(by, level), school) for level in levels]
+    pooled = [
+        _shrunk(trial, metric, [contrasts_[k].difference for contrasts_ in found])
+        for k in range(len(found[0]))
+    ]
+    return [
         {
-            "by": name, "level": level,
-            "arms": arms_json(metric, table.segment(name, level)),
+            "by": by, "level": level,
+            "arms": arms_json(metric, table.segment(by, level)),
             "contrasts": [
-                contrast.to_json()
-                for contrast in _of_metric(trial, metric, table.segment(name, level), school)
+                {**contrast.to_json(), "shrunk": pooled[k][i]} for k, contrast in enumerate(mine)
             ],
+            "shrunk": pooled[0][i],
         }
-        for name, key in table.segments.items() for level in key.levels
+        for i, (level, mine) in enumerate(zip(levels, found, strict=True))
     ]  # fmt: skip
+
+
+def _shrunk(
+    trial: Trial, metric: Metric, effects: Sequence[Outcome]
+) -> list[dict[str, float] | None]:
+    """Each level's effect partially pooled with the others; ``None`` where it cannot be."""
+    known = [i for i, e in enumerate(effects) if isinstance(e, Estimate) and e.se]
+    scale = trial.analysis.prior.sd if _plan_prior_applies(trial, metric) else None
+    values = [e for e in effects if isinstance(e, Estimate) and e.se]
+    made = shrink(
+        np.array([e.estimate for e in values]), np.array([float(e.se or 0) for e in values]),
+        tau_scale=scale, level=1 - trial.analysis.alpha,
+    ) if values else Absent("no-levels", "No level has an effect.")  # fmt: skip
+    result: list[dict[str, float] | None] = [None] * len(effects)
+    if isinstance(made, Absent):
+        return result
+    for i, effect in zip(known, made.effects, strict=True):
+        result[i] = {"mean": effect.estimate, "low": effect.low, "high": effect.high}
+    return result
+
+
+def interactions_json(table: Grouped | Absent, metric: Metric) -> list[dict[str, Any]]:
+    """Whether each arm's effect differs between the levels of each pre-specified segment."""
+    if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
+        return []
+    found = []
+    for by in table.segments:
+        for i, arm in enumerate(table.arms):
+            if i == table.control:
+                continue
+            test = interaction(table, by, i)
+            told = test.to_json() if isinstance(test, Absent) else {"p": test.p, "f": test.f}
+            found.append({"by": by, "arm": arm, **told})
+    return found

@@ -116,9 +116,14 @@ def _document(study: _Study) -> dict[str, Any]:
     contrasts = estimation.contrasts(trial, study.tables, school)
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
+    segments = {
+        metric.key: estimation.segments_json(trial, metric, study.tables[metric.key], school)
+        for metric in trial.metrics
+    }
     evidence = verdict.Evidence(
         trial=trial, contrasts=contrasts, checks=checks, over=_over(study),
         maturing=study.data.units - sum(study.data.matured),
+        harmed=_harmed(trial, segments[trial.primary.key]),
     )  # fmt: skip
     judged = verdict.decide(evidence)
     result: dict[str, Any] = {
@@ -130,7 +135,7 @@ def _document(study: _Study) -> dict[str, Any]:
             estimation.metric_json(
                 metric, study.tables[metric.key],
                 [c for c in contrasts if c.metric.key == metric.key],
-                estimation.segments_json(trial, metric, study.tables[metric.key], school),
+                segments[metric.key],
             )
             for metric in trial.metrics
         ],
@@ -141,6 +146,22 @@ def _document(study: _Study) -> dict[str, Any]:
     }  # fmt: skip
     result["verdict"]["says"] = words.headline(trial, result)
     return result
+
+
+def _harmed(trial: Trial, segments: list[dict[str, Any]]) -> list[verdict.Harmed]:
+    """Groups whose effect lies wholly on the worse side, by itself and partially pooled."""
+    sign = 1 if trial.primary.better == "lower" else -1
+
+    def worse(ends: dict[str, Any] | None) -> bool:
+        if not ends or ends.get("low") is None or ends.get("high") is None:
+            return False
+        return min(sign * ends["low"], sign * ends["high"]) > 0
+
+    return [
+        verdict.Harmed(arm=c["arm"], by=entry["by"], level=entry["level"])
+        for entry in segments for c in entry["contrasts"]
+        if worse(c["difference"]) and worse(c["shrunk"])
+    ]  # fmt: skip
 
 
 def _deflection(study: _Study) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ and ``not-yet``; every reason is a sentence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from analysis.bayesian.posterior import Posterior
@@ -29,6 +29,20 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Harmed:
+    """A pre-specified group for whom an arm made the main measure worse, pooled or by itself."""
+
+    arm: str
+    by: str
+    level: str
+
+    @property
+    def says(self) -> str:
+        """One sentence for the reasons."""
+        return f"‘{self.arm}’ made the main measure worse where {self.by} is ‘{self.level}’"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What the rule looks at. ``over`` says that the planned end has been reached."""
 
@@ -37,6 +51,7 @@ class Evidence:
     checks: Sequence[Check]
     over: bool
     maturing: int
+    harmed: Sequence[Harmed] = ()
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -52,20 +67,25 @@ def decide(evidence: Evidence) -> Verdict:
         return Verdict(decision="not-yet", reasons=(
             "The planned end has not been reached, and a result read early looks larger than it is",
         ))  # fmt: skip
-    best = max(known, key=lambda c: _probability(c, evidence.trial))
-    return _judged(best, evidence)
+    best = max(known, key=_probability)
+    judged = _judged(best, evidence)
+    worse = [
+        f"‘{c.arm}’ made the main measure worse"
+        for c in known if c is not best and _clear(c, evidence.trial, side="worse")
+    ]  # fmt: skip
+    return replace(judged, reasons=(*judged.reasons, *worse, *(h.says for h in evidence.harmed)))
 
 
 def _judged(best: Contrast, evidence: Evidence) -> Verdict:
     rule = evidence.trial.analysis.decision
-    better, harm = _probability(best, evidence.trial), _probability_of_harm(best, evidence.trial)
+    better, harm = _probability(best), 1 - _probability(best)
     if better >= rule.ship_if_probability and _clear(best, evidence.trial):
         return _shipped(best, evidence, better)
     if harm >= rule.stop_for_harm_probability:
         return Verdict(decision="stop", arm=best.arm, reasons=(
             f"It is {harm:.0%} probable that ‘{best.arm}’ makes the main measure worse",
         ))  # fmt: skip
-    if _too_small(best, evidence.trial):
+    if _too_small(best):
         return Verdict(decision="stop", arm=best.arm, reasons=(
             "An effect as large as the plan called worth finding has been ruled out",
         ))  # fmt: skip
@@ -84,17 +104,18 @@ def _shipped(best: Contrast, evidence: Evidence, probability: float) -> Verdict:
         return Verdict(decision="adapt", arm=best.arm, reasons=(
             *reasons, *(f"but harm beyond the margin is shown on ‘{_name(c)}’" for c in breached),
         ))  # fmt: skip
+    harmed = [h for h in evidence.harmed if h.arm == best.arm]
     open_ = [c for c in guards if c.guardrail and c.guardrail["verdict"] != "kept"]
     warned = [check for check in evidence.checks if check.verdict == "warn"]
     reasons += [f"Harm beyond the margin on ‘{_name(c)}’ is not ruled out" for c in open_]
     reasons += [check.says.rstrip(".") for check in warned]
-    if open_ or warned:
+    if open_ or warned or harmed:
         return Verdict(decision="scale-with-conditions", arm=best.arm, reasons=tuple(reasons))
     reasons += [f"Harm beyond the margin on ‘{_name(c)}’ is ruled out" for c in guards]
     return Verdict(decision="scale", arm=best.arm, reasons=tuple(reasons))
 
 
-def _probability(contrast: Contrast, trial: Trial) -> float:
+def _probability(contrast: Contrast) -> float:
     """The posterior probability of better; without a posterior, the one-sided p's complement."""
     if isinstance(contrast.posterior, Posterior):
         return contrast.posterior.probability_better
@@ -102,29 +123,23 @@ def _probability(contrast: Contrast, trial: Trial) -> float:
     if isinstance(found, Absent) or found.p is None:
         return 0.5
     gains = (found.estimate < 0) == (contrast.metric.better == "lower")
-    del trial
     return 1 - found.p / 2 if gains else found.p / 2
 
 
-def _probability_of_harm(contrast: Contrast, trial: Trial) -> float:
-    return 1 - _probability(contrast, trial)
-
-
-def _clear(contrast: Contrast, trial: Trial) -> bool:
-    """Whether the interval, adjusted as planned, lies wholly on the better side."""
+def _clear(contrast: Contrast, trial: Trial, side: Literal["better", "worse"] = "better") -> bool:
+    """Whether the interval, adjusted as planned, lies wholly on one side of no effect."""
     found = contrast.difference
     assert isinstance(found, Estimate)
     significant = found.p_adjusted is None or found.p_adjusted <= trial.analysis.alpha
-    ahead = found.high < 0 if contrast.metric.better == "lower" else found.low > 0
-    return ahead and significant
+    below = (contrast.metric.better == "lower") == (side == "better")
+    return significant and (found.high < 0 if below else found.low > 0)
 
 
-def _too_small(contrast: Contrast, trial: Trial) -> bool:
+def _too_small(contrast: Contrast) -> bool:
     found, mde = contrast.difference, contrast.metric.mde
     assert isinstance(found, Estimate)
     if mde is None:
         return False
-    del trial
     best = -found.low if contrast.metric.better == "lower" else found.high
     return best < mde
 
