@@ -155,7 +155,7 @@ def _harmed(trial: Trial, segments: list[dict[str, Any]]) -> list[verdict.Harmed
     def worse(ends: dict[str, Any] | None) -> bool:
         if not ends or ends.get("low") is None or ends.get("high") is None:
             return False
-        return min(sign * ends["low"], sign * ends["high"]) > 0
+        return bool(min(sign * ends["low"], sign * ends["high"]) > 0)
 
     return [
         verdict.Harmed(arm=c["arm"], by=entry["by"], level=entry["level"])

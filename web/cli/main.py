@@ -23,6 +23,7 @@ COMMANDS = {
     "power": "web.cli.power:power",
     "report": "web.cli.report:report",
     "opportunity": "web.cli.opportunity:opportunity",
+    "scale": "web.cli.scale:scale",
     "serve": "web.cli.serve:serve",
     "simulate": "web.cli.simulate:simulate",
     "trial": "web.cli.trial:trial",
