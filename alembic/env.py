@@ -1,7 +1,6 @@
 """Runs the migrations on the connection it is given, or on the configured database."""
 
 from alembic import context
-
 from trials.store import tables
 from trials.store.base import Base
 from trials.store.engine import Store

@@ -139,4 +139,4 @@ def arm_names(session: Session, trial_id: int) -> dict[int, str]:
         .where(ArmRow.trial_id == trial_id)
         .order_by(ArmRow.position)
     )
-    return dict(rows.all())  # type: ignore[arg-type]
+    return {number: key for number, key in rows}  # noqa: C416 - rows are not plain tuples

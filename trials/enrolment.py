@@ -238,7 +238,7 @@ class _Known:
             ):
                 key = digests[bytes(digest)]
                 if trial_id == self._trial.record.id:
-                    known[key] = self._ids.get(arm_id, HELD_OUT)
+                    known[key] = HELD_OUT if arm_id is None else self._ids[arm_id]
                 else:
                     elsewhere.add(key)
         return known, elsewhere

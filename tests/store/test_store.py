@@ -89,10 +89,14 @@ def test_foreign_keys_are_on(store):
         session.execute(sa.text("INSERT INTO units (trial_id, digest) VALUES (77, :d)"), {"d": b"x" * 16})
 
 
+def _add_and_fail(session, trial):
+    registry.add(session, trial, actor="test")
+    return 1 / 0
+
+
 def test_a_failed_block_leaves_nothing(store, trial):
-    with pytest.raises(RuntimeError), store.write() as session:
-        registry.add(session, trial, actor="test")
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), store.write() as session:
+        _add_and_fail(session, trial)
     with store.read() as session:
         assert registry.summaries(session) == []
 

@@ -173,8 +173,9 @@ def check_staged(
         if arm == first_arm:
             refusals.add(line, f"the same unit as line {first}", "list each unit once")
         else:
-            refusals.add(line, f"the same unit as line {first}, in another arm "
-                         f"({names[arm]} and {names[first_arm]})", "a unit has one arm")  # fmt: skip
+            both = f"{names[arm]} and {names[first_arm]}"
+            says = f"the same unit as line {first}, in another arm ({both})"
+            refusals.add(line, says, "a unit has one arm")
     for line, arm, kept in units.query(_MOVED, trial=trial_id):
         refusals.add(line, f"the unit is already in arm {names.get(kept, 'holdout')}, not "
                      f"{names[arm]}", "a first assignment is kept; correct the file")  # fmt: skip

@@ -44,6 +44,7 @@ def run(database_url: str, *, host: str, port: int, workers: int) -> None:
     """
     from granian import Granian
     from granian.constants import Interfaces
+    from granian.log import LogLevels
 
     os.environ["SIGNPOST_DATABASE_URL"] = database_url
     click.echo(f"Signpost is at http://{host}:{port}/ (stop it with Ctrl-C)", err=True)
@@ -55,5 +56,5 @@ def run(database_url: str, *, host: str, port: int, workers: int) -> None:
         workers=workers,
         blocking_threads=1,
         factory=True,
-        log_level="warning",
+        log_level=LogLevels.warning,
     ).serve()
