@@ -28,6 +28,7 @@ from analysis.tables import Floats, Ints
 CRKind = Literal["CR0", "CR1", "CR2", "CR3"]
 
 _CHUNK = 4096
+_LARGEST = 3e7
 _UNIT = 1e-8
 
 
@@ -104,6 +105,12 @@ def is_nested(cluster: Ints, group: Ints) -> bool:
     np.minimum.at(low, codes, group)
     np.maximum.at(high, codes, group)
     return bool((low == high).all())
+
+
+def too_wide(cluster: Ints, group: Ints) -> bool:
+    """Whether the group cannot be absorbed and would be too many columns for so many clusters."""
+    size = len(np.unique(cluster)) * float(len(np.unique(group))) ** 2
+    return size > _LARGEST and not is_nested(cluster, group)
 
 
 def cluster_sums(fitted: Fit) -> ClusterSums:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Absent
-from analysis.frequentist.cluster import Robust, robust
+from analysis.frequentist.cluster import Robust, robust, too_wide
 from analysis.frequentist.regression import Cells, Functional
 from analysis.tables import Floats, Grouped, Ints, Key
 
@@ -82,6 +82,9 @@ def compare(table: Grouped, arm: int, versus: int, *, adjust: bool = False) -> C
     if not clustered and _thin(stratum, treated, two.n):
         notes += ("a stratum has fewer than two units in an arm: block fixed effects",)
         return _additive(two, treated, stratum, weight, x, notes=notes)
+    if two.cluster is not None and too_wide(two.cluster.codes, stratum):
+        stratum, weight = np.zeros(two.cells, dtype=np.int64), np.ones(1)
+        notes += ("many clusters span the strata: compared without strata",)
     if clustered and len(weight) > 1:
         return _additive(two, treated, stratum, weight, x, notes=notes)
     return _interacted(two, treated, stratum, weight, x, notes=notes)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from analysis.estimates import Absent, Estimate
-from analysis.frequentist.cluster import cluster_sums, cr_covariance, cr_df, is_nested
+from analysis.frequentist.cluster import cluster_sums, cr_covariance, cr_df, is_nested, too_wide
 from analysis.frequentist.comparison import stratum_codes
 from analysis.frequentist.difference import difference
 from analysis.frequentist.regression import Cells, Fit, Functional, fit, hc_covariance, hc_df
@@ -166,6 +166,8 @@ def _effects_model(part: Grouped, by: str, arm: int) -> tuple[Fit, list[Function
     levels = int(level.max()) + 1
     stratum = stratum_codes(part.stratum, part.cells)
     _, group = np.unique(level * (int(stratum.max()) + 1) + stratum, return_inverse=True)
+    if part.cluster is not None and too_wide(part.cluster.codes, group.astype(np.int64)):
+        group = level
     x = (level[:, None] == np.arange(levels)) * (part.arm == arm)[:, None].astype(float)
     cells = Cells(
         n=part.n, y=part.y, yy=part.yy, x=x, group=group.astype(np.int64),

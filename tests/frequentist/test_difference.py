@@ -338,3 +338,17 @@ def test_units_of_unknown_cluster_are_left_out_and_counted(rows):
     got = difference(lost, 1)
     assert "10 units" in got.notes[0]
     assert got.estimate == difference(grouped.where(grouped.cluster.codes != 5), 1).estimate
+
+
+def test_many_clusters_that_span_many_strata_are_compared_without_strata(rows):
+    """4,000 households over 100 strata of persons: named, quick, and near the answer with strata."""
+    rng = np.random.default_rng(14)
+    g = np.repeat(np.arange(4000), 2)
+    s, arm = rng.integers(0, 100, 8000), (g % 2).astype(int)
+    y = rng.normal(size=8000) + 0.1 * arm
+    got = difference(rows(arm, y, cluster=g, stratum=s), 1)
+    assert "without strata" in got.notes[0]
+    assert got.estimate == pytest.approx(y[arm == 1].mean() - y[arm == 0].mean(), abs=1e-12)
+    few = difference(rows(arm, y, cluster=g, stratum=s % 5), 1)
+    assert few.notes == ()
+    assert few.se == pytest.approx(got.se, rel=0.02)
