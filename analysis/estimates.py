@@ -76,8 +76,6 @@ class Estimate:
         notes: tuple[str, ...] = (),
     ) -> Estimate:
         """An estimate with a t (``df``) or normal (``df=None``) interval and two-sided p-value."""
-        from scipy import stats  # pages read estimates too, and need no SciPy for that
-
         half = critical(level, df) * se
         p = 2 * upper_tail(abs(estimate - null) / se, df) if se > 0 else None
         return cls(
