@@ -86,6 +86,11 @@ def told() -> Iterator[None]:
         if "does not exist" in str(failure.orig):
             raise Unavailable("the database has no Signpost tables", _UPGRADE) from failure
         raise
+    except sa.exc.DatabaseError as failure:
+        if "not a database" in str(failure.orig) or "malformed" in str(failure.orig):
+            says = "the file is not a sound SQLite database"
+            raise Unavailable(says, "check its name, or restore a backup") from failure
+        raise
 
 
 _UPGRADE = "run 'signpost db upgrade' first"
@@ -125,11 +130,19 @@ def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
         return create_engine(address, pool_pre_ping=True)
     if address.database and address.database != ":memory:":
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(address.database).parent)
     engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise Unavailable(f"the folder {folder} cannot be made ({failure.strerror})",
+                          "choose another place for the database") from None  # fmt: skip
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:

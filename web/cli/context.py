@@ -17,7 +17,7 @@ from trials import settings
 from trials.errors import Invalid, SignpostError
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
-from trials.store.engine import Store
+from trials.store.engine import Store, told
 
 
 @dataclass
@@ -39,8 +39,9 @@ class Context:
         from trials.store import migrate
 
         store = Store.open(self.settings.database_url)
-        if migrate.current(store) is None:
-            migrate.upgrade(store)
+        with told():
+            if migrate.current(store) is None:
+                migrate.upgrade(store)
         return store
 
     @cached_property
