@@ -69,7 +69,7 @@ def test_a_wrong_reasons_file_is_refused_with_every_mistake():
     wrong = """source,code,reason,category,avoidable_share,valid_from,valid_to
 a,1,x,clarification,1.5,,
 a,2,x,nonsense,,,
-a,3,x,value,0.5,,
+a,3,x,value,1,,
 a,4,x,signposting,,2022-05-01,2022-04-01
 a,5,x,signposting,,2022-01-01,2022-06-30
 a,5,y,signposting,,2022-06-30,
