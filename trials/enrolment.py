@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,6 +38,8 @@ from trials.store.engine import Store
 from trials.store.tables import ArmRow, AssignmentRow, ExclusionRow, TrialRow, UnitRow
 
 ELSEWHERE = "in-another-trial"
+JOINED = -1
+"""The place in the draw of a unit that takes its cluster's arm without one."""
 
 _Given: TypeAlias = tuple[int, files.Row, int | None, int | None]
 """A line, its row, its arm code if it has one, and its place in the draw if it is new."""
@@ -68,6 +70,10 @@ class _Trial:
     def definition(self) -> Trial:
         return self.record.definition
 
+    def cluster(self, cluster: str) -> int:
+        """A cluster's number in the store."""
+        return cluster_number(self.hasher, scope(self.definition), cluster)
+
     @property
     def name(self) -> str:
         """The trial as the draw names it: later lists of one trial draw afresh."""
@@ -76,15 +82,28 @@ class _Trial:
 
 @dataclass(slots=True)
 class _Roll:
-    """The list as read: who is eligible (by line), who is known, who is left out and why."""
+    """The list as read: who is eligible (by line), who is known, who is left out and why.
 
-    lines: list[int]
-    keys: list[str]
-    strata: list[tuple[str, ...]]
-    clusters: list[str]
-    known: dict[int, int]
-    excluded: Counter[str]
+    ``joined`` are new members of a cluster that was drawn with an earlier list: they take its arm.
+    """
+
+    lines: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    strata: list[tuple[str, ...]] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+    balance: dict[str, list[str]] = field(default_factory=dict)
+    known: dict[int, int] = field(default_factory=dict)
+    joined: dict[int, int] = field(default_factory=dict)
+    excluded: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+
+    def keep(self, places: list[int]) -> None:
+        """Keep only the eligible units at these places."""
+        self.lines = [self.lines[i] for i in places]
+        self.keys = [self.keys[i] for i in places]
+        self.strata = [self.strata[i] for i in places]
+        self.clusters = [self.clusters[i] for i in places] if self.clusters else []
+        self.balance = {name: [v[i] for i in places] for name, v in self.balance.items()}
 
 
 def enrol(
@@ -135,14 +154,19 @@ def _open(store: Store, key: str, hasher: Hasher) -> _Trial:
 
 def _read(store: Store, path: Path, trial: _Trial, refusals: Refusals) -> _Roll:
     """First reading: everything the draw needs."""
-    roll = _Roll([], [], [], [], {}, Counter())
+    roll = _Roll(balance={name: [] for name in trial.definition.design.balance})
     with files.open_table(path) as table, store.read() as session:
         columns = UnitColumns.of(table, trial.definition)
         excludes = _excluder(table, trial.definition)
         lookup = _Known(session, trial)
+        drawn = _drawn_clusters(session, trial)
+        balance = [(name, table.index(name) or 0) for name in roll.balance]
         for batch in batches(table.rows):
             known, elsewhere = lookup.among([columns.key(row) for _, row in batch])
-            enlist = _Enlist(roll, columns, excludes, refusals, known, elsewhere)
+            enlist = _Enlist(
+                roll=roll, columns=columns, balance=balance, excludes=excludes, refusals=refusals,
+                known=known, elsewhere=elsewhere, drawn=drawn, trial=trial,
+            )  # fmt: skip
             for line, row in batch:
                 enlist(line, row)
             roll.rows += len(batch)
@@ -152,16 +176,19 @@ def _read(store: Store, path: Path, trial: _Trial, refusals: Refusals) -> _Roll:
     return roll
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Enlist:
     """Puts a row where it belongs: refused, known already, excluded, or eligible."""
 
     roll: _Roll
     columns: UnitColumns
+    balance: list[tuple[str, int]]
     excludes: Callable[[files.Row], str | None]
     refusals: Refusals
     known: dict[str, int]
     elsewhere: set[str]
+    drawn: dict[int, int]
+    trial: _Trial
 
     def __call__(self, line: int, row: files.Row) -> None:
         key = self.columns.key(row)
@@ -180,10 +207,31 @@ class _Enlist:
             if not cluster:
                 self.refusals.add(line, "the cluster is blank", "name every unit's cluster")
                 return
+            if (arm := self.drawn.get(self.trial.cluster(cluster))) is not None:
+                self.roll.joined[line] = arm
+                return
             self.roll.clusters.append(cluster)
+        for name, i in self.balance:
+            self.roll.balance[name].append(row[i].strip())
         self.roll.lines.append(line)
         self.roll.keys.append(key)
         self.roll.strata.append(self.columns.levels(row))
+
+
+def _drawn_clusters(session: Session, trial: _Trial) -> dict[int, int]:
+    """Arm codes of the clusters that earlier lists of this trial drew."""
+    if trial.batch == 1 or trial.definition.design.kind != "cluster":
+        return {}
+    codes = {number: code for code, number in enumerate(trial.arm_ids)}
+    rows = session.execute(
+        sa.select(AssignmentRow.cluster, AssignmentRow.arm_id)
+        .where(AssignmentRow.trial_id == trial.record.id, AssignmentRow.cluster.is_not(None))
+        .distinct()
+    )
+    return {
+        cluster: HELD_OUT if arm is None else codes[arm]
+        for cluster, arm in rows if cluster is not None
+    }  # fmt: skip
 
 
 def _excluder(table: files.Table, trial: Trial) -> Callable[[files.Row], str | None]:
@@ -260,16 +308,12 @@ def _refuse_repeats(roll: _Roll, refusals: Refusals) -> None:
         else:
             first[key] = line
             keep.append(i)
-    roll.lines = [roll.lines[i] for i in keep]
-    roll.keys = [roll.keys[i] for i in keep]
-    roll.strata = [roll.strata[i] for i in keep]
-    if roll.clusters:
-        roll.clusters = [roll.clusters[i] for i in keep]
+    roll.keep(keep)
 
 
 def _draw(roll: _Roll, trial: _Trial, name: str) -> Allocation | None:
     if not roll.keys:
-        if roll.known:
+        if roll.known or roll.joined:
             return None
         says = "every unit of the list is excluded, so there is nobody to randomise"
         raise Invalid(name, [Problem("", says, "check the list and the plan's exclusions")])
@@ -277,6 +321,7 @@ def _draw(roll: _Roll, trial: _Trial, name: str) -> Allocation | None:
         keys=roll.keys,
         strata=roll.strata if trial.definition.design.strata else None,
         clusters=roll.clusters or None,
+        covariates=roll.balance,
     )
     design = design_for(trial.definition.design, trial.definition.arms)
     return design.draw(roster, seed=trial.seed, trial=trial.name)
@@ -320,6 +365,8 @@ class _Enrolment:
 
     def _code(self, line: int, place: dict[int, int]) -> tuple[int | None, int | None]:
         """The arm code of a line, and its place in the draw; the latter only where it is new."""
+        if line in self.roll.joined:
+            return self.roll.joined[line], JOINED
         i = place.get(line)
         if i is None or self.drawn is None:
             return self.roll.known.get(line), None
@@ -351,20 +398,26 @@ class _Enrolment:
         units: list[tuple[object, ...]] = []
         identifiers: list[tuple[object, ...]] = []
         for line, row, code, i in given:
-            if i is None or code is None or self.drawn is None:
+            if i is None or code is None:
                 continue
+            position, probability = self._chance(i)
             digest = hasher.unit(named, columns.key(row))
             cluster = row[columns.cluster].strip() if columns.cluster is not None else ""
             units.append((
                 line, digest, None if code == HELD_OUT else self.trial.arm_ids[code], now,
                 stratum_label(columns.levels(row)),
                 cluster_number(hasher, named, cluster) if cluster else None,
-                columns.document(row), int(self.drawn.position[i]),
-                float(self.drawn.probability[i]),
+                columns.document(row), position, probability,
             ))  # fmt: skip
             identifiers += [(digest, kind, number) for kind, number in columns.numbers(row, hasher)]
         stages["units"].put(units)
         stages["identifiers"].put(identifiers)
+
+    def _chance(self, i: int) -> tuple[int | None, float | None]:
+        """A unit's place in the design's own order and its chance; none of a joined member."""
+        if i == JOINED or self.drawn is None:
+            return None, None
+        return int(self.drawn.position[i]), float(self.drawn.probability[i])
 
     def _merge(self, stages: staging.Staging) -> ledger.Report:
         roll, drawn = self.roll, self.drawn
@@ -373,6 +426,7 @@ class _Enrolment:
             "held_out": drawn.held_out if drawn else 0,
             "excluded": dict(sorted(roll.excluded.items())),
             "already_in_trial": len(roll.known),
+            "joined_their_cluster": len(roll.joined),
             "batch": self.trial.batch,
         }
         with stages.merge() as session:
@@ -382,10 +436,10 @@ class _Enrolment:
             report = ledger.Report(
                 kind="units", file=self.request.path.name, rows=roll.rows, added=added,
                 unchanged=len(roll.known), refused=self.refusals.count, detail=detail,
-                problems=tuple(self.refusals.problems), repeated=drawn is None,
+                problems=tuple(self.refusals.problems), repeated=not added,
                 notes=_notes(roll, drawn),
             )  # fmt: skip
-            if drawn is not None:
+            if drawn is not None or roll.joined:
                 self._enter(session, stages, row.id, report)
         return report
 
@@ -417,8 +471,10 @@ def _refuse_if_moved(session: Session, row: TrialRow, trial: _Trial) -> None:
 
 def _notes(roll: _Roll, drawn: Allocation | None) -> tuple[str, ...]:
     notes = []
-    if drawn is None:
+    if drawn is None and not roll.joined:
         notes.append("every unit was in the trial already; nobody was assigned anew")
     elif roll.known:
         notes.append(f"{len(roll.known):,} units were in the trial already and keep their arm")
+    if roll.joined:
+        notes.append(f"{len(roll.joined):,} new members of known clusters take their cluster's arm")
     return tuple(notes)

@@ -197,7 +197,7 @@ def test_no_raw_unit_or_identifier_reaches_the_database_file(take, tmp_path):
             ).encode()
     else:
         dump = b"".join(p.read_bytes() for p in tmp_path.glob("signpost.db*"))
-    assert rows(take.store, IdentifierRow) == 4
+    assert rows(take.store, IdentifierRow) == 5
     for raw in (b"778812", b"900123", b"447700900123", b"Ann.Example", b"ann.example", b"99887766", b"100023336956"):
         assert raw not in dump
 
