@@ -41,7 +41,7 @@ def build(store: Store, hasher: Hasher, say: Say) -> list[dict[str, Any]]:
     """
     migrate.upgrade(store)
     results = [letters(store, hasher, say)]
-    rehearsals = [rehearsal.read(path) for path in _rehearsals()]
+    rehearsals = [_labelled(rehearsal.read(path)) for path in _rehearsals()]
     for planned in rehearsals:
         say(f"Drawing {planned.plan.units:,} synthetic units of {planned.trial.key}")
         _rehearse(store, hasher, planned)
@@ -53,6 +53,14 @@ def build(store: Store, hasher: Hasher, say: Say) -> list[dict[str, Any]]:
 
 def _rehearsals() -> list[Path]:
     return sorted((resources.folder("templates") / "rehearsals").glob("*.toml"))
+
+
+def _labelled(planned: rehearsal.Rehearsal) -> rehearsal.Rehearsal:
+    """The rehearsal with a title that says, on every page and paper, that it is synthetic."""
+    about = planned.trial.about
+    titled = about.model_copy(update={"title": f"{about.title} (synthetic)"})
+    trial = planned.trial.model_copy(update={"about": titled})
+    return planned.model_copy(update={"trial": trial})
 
 
 def _rehearse(store: Store, hasher: Hasher, planned: rehearsal.Rehearsal) -> None:
