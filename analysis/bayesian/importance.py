@@ -47,6 +47,7 @@ def quick_posterior(
     rope: Rope | None = None,
     level: float = 0.95,
     seed: int = 0,
+    draws: int = DRAWS,
 ) -> ArmPosteriors | Absent:
     """The posteriors of all arms' effects for a count, amount or contact-paths model.
 
@@ -56,7 +57,7 @@ def quick_posterior(
     second = _SECOND[data.model]
     drawn = laplace_importance(
         lambda theta: second.log_density(theta, data), second.start(data),
-        draws=DRAWS, rng=np.random.default_rng(seed),
+        draws=draws, rng=np.random.default_rng(seed),
     )  # fmt: skip
     if isinstance(drawn, Absent):
         return drawn

@@ -39,6 +39,9 @@ from analysis.tables import Floats, Grouped, Key
 KEY = "binomial"
 LEVEL_SD = 1.0  # half-normal scale of the sds of strata and segments, in logits
 HETEROGENEITY_SD = 0.3  # half-normal scale of the effect's sd between segments, in logits
+# How far effects are centred (Papaspiliopoulos, Roberts & Sköld 2007): with these shares data sets
+# from 40 to 4,000 units a cell were walked without divergences. It does not change the posterior.
+CENTRING = {"strata": 0.7, "segments": 0.5, "heterogeneity": 0.3}
 ICC = (1.0, 9.0)  # beta prior of the intra-cluster correlation
 
 
@@ -79,7 +82,7 @@ def prepare(
         model=KEY, sizes=sizes, arms=table.arms, order=order, prior=given, levels=names,
         unit="rate", labels=counts,
         arrays={**cells, **_mix(strata, levels, table.n, max(sizes["segments"], 1)),
-                **_bases(sizes, counts, cells), **prior_arrays(given, 1.0)},
+                **_bases(sizes, counts), **prior_arrays(given, 1.0)},
     )  # fmt: skip
 
 
@@ -131,30 +134,13 @@ def _mix(strata: np.ndarray, levels: np.ndarray, n: Floats, segments: int) -> di
     }  # fmt: skip
 
 
-def _bases(
-    sizes: Mapping[str, int], counts: Mapping[str, int], cells: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _bases(sizes: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, np.ndarray]:
     out: dict[str, np.ndarray] = {}
-    for name, code in (("strata", "cell_stratum"), ("segments", "cell_segment")):
+    for name in ("strata", "segments"):
         if sizes[name]:
             basis, used = contrasts(counts[name], sizes[name])
-            centring = _centring(cells, cells[code], counts[name])
-            out |= {f"{name}_basis": basis, f"{name}_used": used, f"{name}_centring": centring}
+            out |= {f"{name}_basis": basis, f"{name}_used": used}
     return out
-
-
-def _centring(cells: Mapping[str, np.ndarray], codes: np.ndarray, levels: int) -> np.ndarray:
-    """How far effects of levels are centred: all the way where the data of each level are strong.
-
-    The share of a level's variance that is not sampling error (Papaspiliopoulos, Roberts & Sköld
-    2007, sec. 3); it changes how the posterior is walked, not what it is.
-    """
-    n = np.bincount(codes, cells["n"] * cells["times"], levels) + 1
-    logit = special.logit((np.bincount(codes, cells["y"] * cells["times"], levels) + 0.5) / n)
-    rate = special.expit(logit)
-    noise = float(np.mean(1 / (n * rate * (1 - rate))))
-    between = max(float(logit.var()) - noise, 0.01)
-    return np.asarray(between / (between + noise))
 
 
 def build(data: ModelData) -> Any:
@@ -196,20 +182,25 @@ def _terms(data: ModelData, alpha: Any) -> tuple[Any, Any]:
         size = data.sizes[name]
         effects[name] = pt.zeros(1)
         if size:
-            basis, used, centring = shared_data(
-                data, f"{name}_basis", f"{name}_used", f"{name}_centring"
-            )
+            basis, used = shared_data(data, f"{name}_basis", f"{name}_used")
             spread = pm.HalfNormal(f"{label}_sd", LEVEL_SD)
-            scale = pt.switch(used > 0, spread**centring, 1.0)
-            walk = pm.Normal(f"{label}_z", 0, scale, shape=size - 1)
-            effects[name] = pm.Deterministic(label, spread ** (1 - centring) * pt.dot(basis, walk))
+            walk = _walk(label, spread, used, CENTRING[name], (size - 1,))
+            effects[name] = pm.Deterministic(label, pt.dot(basis, walk))
             if name == "segments":
                 differ = pm.HalfNormal("heterogeneity_sd", HETEROGENEITY_SD)
-                z = pm.Normal("heterogeneity_z", 0, 1, shape=(arms, size - 1))
-                effects["tilt"] = pm.Deterministic("heterogeneity", differ * pt.dot(z, basis.T))
+                shape = (arms, size - 1)
+                walk = _walk("heterogeneity", differ, used, CENTRING["heterogeneity"], shape)
+                effects["tilt"] = pm.Deterministic("heterogeneity", pt.dot(walk, basis.T))
     tilt = effects.get("tilt", pt.zeros((arms, 1)))
     strata, segments = effects["strata"], effects["segments"]
     return lambda s, g: alpha + strata[s] + segments[g], tilt
+
+
+def _walk(label: str, sd: Any, used: Any, centring: float, shape: tuple[int, ...]) -> Any:
+    """Coefficients ~ Normal(0, sd), walked partly centred; unused ones keep a fixed sd."""
+    pm, pt = libraries()
+    z = pm.Normal(f"{label}_z", 0, pt.switch(used > 0, sd**centring, 1.0), shape=shape)
+    return sd ** (1 - centring) * z
 
 
 def _log_likelihood(data: ModelData, eta: Any, n: Any, y: Any) -> Any:

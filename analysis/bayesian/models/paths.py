@@ -34,7 +34,7 @@ from analysis.estimates import Absent
 from analysis.tables import Floats, Paths
 
 KEY = "contact-paths"
-SHIFT_SD = 0.5  # sd of u: moves between ways that leave the number of contacts alone
+SHIFT_SD = 1.0  # sd of u: moves between ways that leave the number of contacts alone
 
 
 def prepare(table: Paths, *, prior: NormalPrior) -> ModelData | Absent:
