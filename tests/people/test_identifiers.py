@@ -142,6 +142,14 @@ def test_many_at_once_equals_one_by_one_and_keeps_gaps():
     ]
 
 
+def test_a_block_of_numbers_hashes_like_each_of_them():
+    hasher = Hasher(KEY)
+    rest = [b"7700900123", b"1296395000", b"2079460000"]
+    wanted = [hasher.digest("phone", f"+44{r.decode()}") for r in rest]
+    assert hasher.block("phone", "+44", b"".join(rest), 10) == b"".join(wanted)
+    assert hasher.block("phone", "+44", b"", 10) == b""
+
+
 def test_the_key_is_neither_short_nor_shown():
     with pytest.raises(ValueError, match="16 bytes"):
         Hasher(b"short")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 from trials.contacts.record import Fault
@@ -24,6 +25,7 @@ _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?|\d{1,3}(?:,\d{3})+(?:\.\d{1,9})?")
 
 
+@lru_cache(maxsize=8192)
 def seconds(text: str, unit: DurationUnit = "s") -> int | Fault:
     """``text`` in whole seconds (halves upwards), or why it cannot be read.
 

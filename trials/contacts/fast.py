@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from trials.contacts import fast_columns, intake
+from trials.contacts import fast_columns, fast_times, intake
 from trials.contacts.fast_columns import Digests, Mask
+from trials.contacts.fast_times import Times
 from trials.contacts.intake import SCHEMA, Batch, Names
 from trials.contacts.mapping import Binding
 from trials.contacts.moments import Passes
@@ -35,10 +36,6 @@ from trials.people.identifiers import KINDS, Hasher
 
 ROWS: Final = 100_000
 FIRST_LINE: Final = 2
-
-_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_ISO = f"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T]{_TIME}Z?"
-_BRITISH = f"[0-9]{{2}}/[0-9]{{2}}/[0-9]{{4}} {_TIME}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +101,9 @@ def plan(path: Path, options: ReadOptions = USUAL) -> Plan | None:
 
 
 def statement(planned: Plan) -> str:
-    """The query: every field as text, the time as wall seconds, and whether the id is sound."""
-    at = planned.columns
+    """The query: every wanted column as text."""
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(planned.header)))
-    wanted = [f"coalesce({column}, '') AS {name}" for name, column in at.items()]
-    wanted += [
-        f"{_wall(at['occurred_at'])} AS wall",
-        f"ends_with({at['occurred_at']}, 'Z') AS zulu",
-        f"coalesce({_sound(at)}, false) AS sound",
-    ]
+    wanted = [f"coalesce({column}, '') AS {name}" for name, column in planned.columns.items()]
     delimiter = planned.delimiter.replace("\t", "\\t")
     zipped = "gzip" if planned.zipped else "none"
     # Names and signs are ours alone: no text of the file gets into the statement.
@@ -121,39 +112,6 @@ def statement(planned: Plan) -> str:
         f"columns = {{{columns}}}, delim = '{delimiter}', quote = '\"', escape = '\"', "
         f"strict_mode = true, max_line_size = 1048576, compression = '{zipped}')"
     )
-
-
-def _wall(column: str) -> str:
-    """The seconds of a time as if it were UTC, NULL for a time that needs a closer look."""
-    british = (
-        f"substr({column}, 7, 4) || '-' || substr({column}, 4, 2) || '-' || left({column}, 2) "
-        f"|| ' ' || right({column}, 8)"
-    )
-    return (
-        f"CASE WHEN regexp_full_match({column}, '{_ISO}') "
-        f"THEN epoch(try_cast(left({column}, 19) AS TIMESTAMP))::BIGINT "
-        f"WHEN regexp_full_match({column}, '{_BRITISH}') "
-        f"THEN epoch(try_cast({british} AS TIMESTAMP))::BIGINT END"
-    )
-
-
-def _sound(at: dict[str, str]) -> str:
-    """Whether the id is printable, not too long and certainly holds no number or address."""
-    own = at["contact_id"]
-    tests = [f"regexp_full_match({own}, '[!-~]([ -~]{{0,198}}[!-~])?')"]
-    if email := at.get("email"):
-        tests.append(
-            f"(coalesce(length({email}), 0) <= 5 "
-            f"OR (contains({email}, '@') AND NOT contains({own}, '@')))"
-        )
-    if phone := at.get("phone"):
-        tests.append(
-            f"(coalesce(length({phone}), 0) < 9 OR ("
-            f"(regexp_full_match({phone}, '[0-9 ()+.-]*') OR NOT regexp_matches({phone}, '[0-9]')) "
-            f"AND NOT contains(translate({own}, ' ()+-', ''), "
-            f"right(translate({phone}, ' ()+.-', ''), 9))))"
-        )
-    return " AND ".join(tests)
 
 
 @dataclass(slots=True)
@@ -166,6 +124,7 @@ class _Reading:
     done: int = 0
     passes: Passes = field(default_factory=Passes)
     digests: dict[str, Digests] = field(default_factory=dict)
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def batches(self) -> Iterator[Batch]:
         import duckdb
@@ -202,18 +161,18 @@ class _Reading:
             yield from intake.batches(items, self.hasher, unit_scope=self.unit_scope)
 
     def _batch(self, raw: pa.RecordBatch, cleaner: Cleaner) -> Batch:
-        at, odd = fast_columns.instants(raw["wall"], raw["zulu"])
+        times = fast_times.read(raw["occurred_at"])
         columns, faults = self._columns(raw)
-        odd = odd | faults | ~raw["sound"].to_numpy(zero_copy_only=False)
+        odd = times.odd | faults | fast_columns.unsound_ids(raw)
         lines = np.arange(raw.num_rows, dtype=np.int64) + self.done + FIRST_LINE
         columns |= {
-            "occurred_at": pa.array(at),
+            "occurred_at": pa.array(times.at),
             "file_line": pa.array(lines),
             "contact_id": raw["contact_id"],
         }
         arrays = [columns.get(one.name, pa.nulls(raw.num_rows, one.type)) for one in SCHEMA]
         good = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-        contacts, refused = self._odd_rows(raw, odd, cleaner)
+        contacts, refused = self._odd_rows(raw, times, odd, cleaner)
         if odd.any():
             good = good.filter(pa.array(~odd))
         return Batch(self._merged(good, contacts), tuple(refused))
@@ -226,8 +185,9 @@ class _Reading:
         for name in (*WORDS, *DURATIONS):
             if name in present:
                 clean = WORDS.get(name, fast_columns.duration)
+                seen = self.seen.setdefault(name, {})
                 columns[name], faults = fast_columns.by_value(
-                    raw[name], clean, SCHEMA.field(name).type
+                    raw[name], clean, SCHEMA.field(name).type, seen
                 )
                 odd |= faults
         if "outcome" in present:
@@ -255,13 +215,12 @@ class _Reading:
         return columns
 
     def _odd_rows(
-        self, raw: pa.RecordBatch, odd: Mask, cleaner: Cleaner
+        self, raw: pa.RecordBatch, times: Times, odd: Mask, cleaner: Cleaner
     ) -> tuple[list[Contact], list[Refused]]:
         """The unusual rows by the streaming reader's rules; all rows keep the clock in order."""
-        walls = raw["wall"].fill_null(0).to_numpy()
-        follows = ~odd & ~raw["zulu"].fill_null(False).to_numpy(zero_copy_only=False)
+        walls, follows = times.wall, ~odd & ~times.exact
         which = np.flatnonzero(odd)
-        rows = raw.select(list(self.plan.columns)).take(pa.array(which)).to_pylist()
+        rows = raw.take(pa.array(which)).to_pylist()
         contacts: list[Contact] = []
         refused: list[Refused] = []
         start = 0

@@ -1,12 +1,9 @@
-"""Whole columns cleaned at once: each different value once, times as arrays of seconds."""
+"""Whole columns cleaned at once: each different value once."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from trials import clock
 from trials.contacts import cells, durations
-from trials.contacts.moments import EARLIEST
 from trials.contacts.record import HANDLED_BY, Fault
-from trials.contacts.rows import LONGEST_ID
+from trials.contacts.rows import LONGEST_ID, holds_email, holds_phone
 from trials.people.identifiers import DIGEST_BYTES, Hasher, Kind, normalise
 
 Mask = NDArray[np.bool_]
@@ -28,14 +23,77 @@ REMEMBERED: Final = 1 << 19
 
 
 def by_value(
-    column: pa.Array, read: Callable[[str], Any], kind: pa.DataType
+    column: pa.Array,
+    read: Callable[[str], Any],
+    kind: pa.DataType,
+    seen: dict[str, Any] | None = None,
 ) -> tuple[pa.Array, Mask]:
-    """``column`` cleaned by ``read``, each different text once; the mask marks faults."""
+    """``column`` cleaned by ``read``, each different text once; the mask marks faults.
+
+    ``seen`` remembers values from batch to batch.
+    """
+    known = {} if seen is None else seen
+    if len(known) > REMEMBERED:
+        known.clear()
     coded = column.dictionary_encode()
-    values = [read(text) if text else None for text in coded.dictionary.to_pylist()]
+    texts = coded.dictionary.to_pylist()
+    for text in texts:
+        if text not in known:
+            known[text] = read(text) if text else None
+    values = [known[text] for text in texts]
     faults = np.array([isinstance(value, Fault) for value in values], dtype=bool)
     clean = pa.array([None if isinstance(v, Fault) else v for v in values], type=kind)
     return clean.take(coded.indices), faults[coded.indices.to_numpy()]
+
+
+def text_bytes(column: pa.Array) -> tuple[Ints, NDArray[np.uint8]]:
+    """Where each text of a column without nulls begins (and the last ends), and all their bytes."""
+    _, places, data = column.buffers()
+    offsets = np.frombuffer(places, dtype=np.int32)[column.offset :][: len(column) + 1]
+    held = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return offsets.astype(np.int64), held
+
+
+def unsound_ids(raw: pa.RecordBatch) -> Mask:
+    """The rows whose id is not plainly one: blank, long, not printable, or holding an identifier.
+
+    Most files are plain through and through, which the bytes of the whole column tell at once.
+    """
+    column = raw["contact_id"]
+    offsets, data = text_bytes(column)
+    part, starts = data[offsets[0] : offsets[-1]], offsets - offsets[0]
+    lengths = np.diff(starts)
+    odd = (lengths == 0) | (lengths > LONGEST_ID)
+    if not bool(((part > 0x20) & (part < 0x7F)).all()):
+        plain = pc.match_substring_regex(column, "^[!-~]([ -~]*[!-~])?$")
+        odd |= ~plain.to_numpy(zero_copy_only=False)
+    if "phone" in raw.schema.names:
+        digits = np.concatenate([[0], np.cumsum((part >= 0x30) & (part <= 0x39))])
+        many = digits[starts[1:]] - digits[starts[:-1]] >= 9
+        odd |= _holding(raw, "phone", many, holds_phone)
+    if "email" in raw.schema.names:
+        odd |= _holding(raw, "email", _may_hold_email(raw), holds_email)
+    return np.asarray(odd, dtype=bool)
+
+
+def _may_hold_email(raw: pa.RecordBatch) -> Mask:
+    """Only an id with an at sign can hold a sound address; an unsound one is looked at closely."""
+    at_sign = pc.match_substring(raw["contact_id"], "@").to_numpy(zero_copy_only=False)
+    unsound = ~pc.match_substring(raw["email"], "@").to_numpy(zero_copy_only=False)
+    long = pc.binary_length(raw["email"]).to_numpy() > 5
+    return np.asarray(at_sign | (unsound & long), dtype=bool)
+
+
+def _holding(
+    raw: pa.RecordBatch, name: str, candidates: Mask, holds: Callable[[str, str], bool]
+) -> Mask:
+    found = np.zeros(len(candidates), dtype=bool)
+    which = np.flatnonzero(candidates)
+    if len(which):
+        pairs = raw.select(["contact_id", name]).take(pa.array(which))
+        ids, others = (column.to_pylist() for column in pairs.columns)
+        found[which] = [holds(one, other) for one, other in zip(ids, others, strict=True)]
+    return found
 
 
 def duration(text: str) -> int | Fault | None:
@@ -71,6 +129,24 @@ class Digests:
 
     def columns(self, column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
         """The digests, and notes such as ``phone:withheld`` (``None`` if there are none)."""
+        if self.kind != "phone":
+            return self._by_value(column)
+        plain, rest = plain_numbers(column)
+        digests = np.zeros((len(column), DIGEST_BYTES), dtype=np.uint8)
+        block = self.hasher.block("phone", "+44", rest.tobytes(), rest.shape[1])
+        digests[plain] = np.frombuffer(block, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+        others = pa.array(np.flatnonzero(~plain))
+        if len(others) == 0:
+            return _fixed(digests), None
+        found, remarks = self._by_value(column.take(others))
+        back = np.cumsum(~plain) - 1
+        whose = pa.array(back, mask=plain)
+        return (
+            pc.if_else(pa.array(plain), _fixed(digests), found.take(whose)),
+            None if remarks is None else remarks.take(whose),
+        )
+
+    def _by_value(self, column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
         coded = column.dictionary_encode()
         found = [self._of(text) for text in coded.dictionary.to_pylist()]
         digests = pa.array([digest for digest, _ in found], type=DIGEST).take(coded.indices)
@@ -95,6 +171,27 @@ class Digests:
         return None, f"{self.kind}:{form.code}"
 
 
+def _fixed(digests: NDArray[np.uint8]) -> pa.Array:
+    return pa.Array.from_buffers(DIGEST, len(digests), [None, pa.py_buffer(digests.tobytes())])
+
+
+def plain_numbers(column: pa.Array) -> tuple[Mask, NDArray[np.uint8]]:
+    """Which texts are British numbers as most systems write them, and their last ten digits.
+
+    These are ``0`` and ten digits from 1, 2 or 7 on, and not one digit over and over; for them
+    :func:`~trials.people.identifiers.normalise` does nothing but put ``+44`` for the ``0``.
+    """
+    offsets, data = text_bytes(column)
+    plain = np.diff(offsets) == 11
+    rows = np.flatnonzero(plain)
+    text = data[offsets[rows][:, None] + np.arange(11)]
+    fits = (text[:, 0] == 0x30) & np.isin(text[:, 1], np.frombuffer(b"127", dtype=np.uint8))
+    fits &= ((text >= 0x30) & (text <= 0x39)).all(axis=1)
+    fits &= (text[:, 3:] != text[:, 2:3]).any(axis=1)
+    plain[rows[~fits]] = False
+    return plain, text[fits, 1:]
+
+
 def notes(columns: list[pa.Array]) -> pa.Array:
     """The notes of a row side by side, ``None`` where there are none."""
     if len(columns) == 1:
@@ -115,71 +212,3 @@ def units(column: pa.Array, hasher: Hasher, scope: str) -> tuple[pa.Array, Mask]
         return hasher.unit(scope, clean)
 
     return by_value(column, read, DIGEST)
-
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """London's changes of clock as wall times (seconds as if UTC).
-
-    From ``begins[i]`` on the clock is ``offset[i]`` ahead of UTC; in the hours from
-    ``repeats_from`` to ``repeats_to`` every wall time comes twice.
-    """
-
-    begins: Ints
-    offset: Ints
-    repeats_from: Ints
-    repeats_to: Ints
-
-
-@cache
-def london(until: int = 2050) -> Zone:
-    """The changes from 1990 to ``until``, as the time-zone database has them."""
-    begins, offsets, first, last = [-(2**62)], [_offset(EARLIEST)], [], []
-    for moment in _changes(EARLIEST, int(datetime(until, 1, 1, tzinfo=UTC).timestamp())):
-        before, after = _offset(moment - 1), _offset(moment)
-        # In the hour that is skipped the old offset goes on; in the one repeated it is asked for.
-        begins.append(moment + max(before, after))
-        offsets.append(after)
-        if after < before:
-            first.append(moment + after)
-            last.append(moment + before)
-    return Zone(*(np.array(part, dtype=np.int64) for part in (begins, offsets, first, last)))
-
-
-def _offset(moment: int) -> int:
-    shift = clock.from_epoch(moment).astimezone(clock.LONDON).utcoffset()
-    return int((shift or timedelta()).total_seconds())
-
-
-def _changes(start: int, end: int) -> list[int]:
-    """The moments at which the offset changes: looked at by the week, found to the second."""
-    week = 7 * 86_400
-    return [
-        _change(begin, begin + week)
-        for begin in range(start, end, week)
-        if _offset(begin) != _offset(begin + week)
-    ]
-
-
-def _change(begin: int, end: int) -> int:
-    """The first second from ``begin`` on whose offset is another one than at ``begin``."""
-    old = _offset(begin)
-    span = range(begin, end)
-    return span[bisect_left(span, True, key=lambda moment: _offset(moment) != old)]
-
-
-def instants(wall: pa.Array, zulu: pa.Array) -> tuple[Ints, Mask]:
-    """Wall times as seconds since 1970; the mask marks those that need a closer look.
-
-    These are times not read, out of range, or in an hour that comes twice.
-    """
-    zone = london()
-    walls = pc.fill_null(wall, 0).to_numpy()
-    exact = pc.fill_null(zulu, False).to_numpy(zero_copy_only=False)
-    ahead = zone.offset[np.searchsorted(zone.begins, walls, side="right") - 1]
-    at = np.where(exact, walls, walls - ahead)
-    which = np.searchsorted(zone.repeats_from, walls, side="right") - 1
-    twice = ~exact & (which >= 0) & (walls < zone.repeats_to[np.maximum(which, 0)])
-    latest = clock.epoch(clock.now())
-    odd = wall.is_null().to_numpy(zero_copy_only=False)
-    return at, odd | twice | (at < EARLIEST + 86_400) | (at > latest)

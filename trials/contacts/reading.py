@@ -24,6 +24,8 @@ from trials.errors import Invalid, Problem, SignpostError, Unavailable
 Shape = Literal["text", "xlsx", "parquet"]
 Row = tuple[int, list[str]]
 
+READ_FAILURES: Final = (EOFError, zlib.error, OSError)
+"""What reading a damaged file or a failing disk raises (a bad gzip is an ``OSError``)."""
 LONGEST_LINE: Final = 1 << 20
 GZIP: Final = b"\x1f\x8b"
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
@@ -98,12 +100,15 @@ def told() -> Iterator[None]:
     """Turn what a damaged file raises while it is read into a sentence."""
     try:
         yield
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise SignpostError(
-            "the gzip file is damaged or cut short", "copy or export it again"
-        ) from None
-    except OSError as failure:
-        raise Unavailable(f"the file cannot be read ({failure.strerror})", "try again") from None
+    except READ_FAILURES as failure:
+        raise _sentence(failure) from None
+
+
+def _sentence(failure: Exception) -> SignpostError:
+    if isinstance(failure, gzip.BadGzipFile | EOFError | zlib.error):
+        return SignpostError("the gzip file is damaged or cut short", "copy or export it again")
+    says = getattr(failure, "strerror", None) or "the device failed"
+    return Unavailable(f"the file cannot be read ({says})", "try again")
 
 
 def sheet(stream: IO[bytes], layout: Layout = AS_SEEN) -> Sheet:
@@ -190,14 +195,15 @@ class _Lines:
             self._text.detach()
 
     def _read(self) -> str:
-        with told():
-            try:
-                line = self._text.readline(LONGEST_LINE)
-            except UnicodeError:
-                raise SignpostError(
-                    "the file is not text in the encoding that its first bytes announce",
-                    "save it as CSV UTF-8",
-                ) from None
+        try:
+            line = self._text.readline(LONGEST_LINE)
+        except UnicodeError:
+            raise SignpostError(
+                "the file is not text in the encoding that its first bytes announce",
+                "save it as CSV UTF-8",
+            ) from None
+        except READ_FAILURES as failure:
+            raise _sentence(failure) from None
         if len(line) >= LONGEST_LINE:
             raise Invalid("the file", [_too_long(self.number + 1)])
         self.number += bool(line)

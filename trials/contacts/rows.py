@@ -37,6 +37,9 @@ FIELDS: Final[tuple[str, ...]] = (
 """Every field that a source may fill."""
 
 LONGEST_ID: Final = 200
+_NINE_DIGITS = re.compile(r"(?:\d[\s()+-]*){9}")
+_NO_DIGIT = re.compile(r"\D")
+_PHONE_MARKS = re.compile(r"[\s()+-]")
 
 
 class Cleaner:
@@ -149,14 +152,24 @@ def _unit(text: str, faults: list[str]) -> str | None:
 
 def _keep_apart(contact_id: str, row: Mapping[str, str], faults: list[str]) -> None:
     """The contact's id is stored as it is, so it must not carry the caller's number or address."""
-    if len(contact_id) < 6:
-        return
-    email = row.get("email", "").strip().casefold()
-    if len(email) > 5 and email in contact_id.casefold():
+    if holds_email(contact_id, row.get("email", "")):
         faults.append("contact_id holds the e-mail address; it must be the system's own id")
-    phone = re.sub(r"\D", "", row.get("phone", ""))[-9:]
-    if len(phone) == 9 and phone in re.sub(r"[\s()+-]", "", contact_id):
+    if holds_phone(contact_id, row.get("phone", "")):
         faults.append("contact_id holds the telephone number; it must be the system's own id")
+
+
+def holds_email(contact_id: str, email: str) -> bool:
+    """Whether an id carries the e-mail address of its row."""
+    address = email.strip().casefold()
+    return len(address) > 5 and address in contact_id.casefold()
+
+
+def holds_phone(contact_id: str, phone: str) -> bool:
+    """Whether an id carries the telephone number of its row, by its last nine digits."""
+    if not phone or not _NINE_DIGITS.search(contact_id):
+        return False
+    digits = _NO_DIGIT.sub("", phone)[-9:]
+    return len(digits) == 9 and digits in _PHONE_MARKS.sub("", contact_id)
 
 
 def _agree(values: dict[str, Any], faults: list[str]) -> None:

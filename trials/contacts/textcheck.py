@@ -13,7 +13,7 @@ import numpy as np
 
 from trials.contacts.reading import LONGEST_LINE, told
 
-BLOCK: Final = 1 << 24
+BLOCK: Final = 1 << 18
 
 
 def is_regular(stream: IO[bytes]) -> bool:
@@ -37,14 +37,14 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _is_regular(block: bytes, end: bytes) -> bool:
-    returns = block.count(b"\r")
+    returns = block.count(b"\r") if b"\r" in block else 0
     ends_alike = returns == (block.count(b"\n") if end == b"\r\n" else 0)
     if not ends_alike or (returns and block.count(end) != returns):
         return False
     if block.startswith(end) or end + end in block or b"\0" in block:
         return False
     try:
-        block.decode("utf-8")
+        block.isascii() or block.decode("utf-8")
     except UnicodeDecodeError:
         return False
     return b'"' not in block or not _quotes_a_line_end(block)

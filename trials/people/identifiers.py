@@ -247,6 +247,22 @@ class Hasher:
             done.append(found)
         return done
 
+    def block(self, kind: Kind, start: str, rest: bytes, width: int) -> bytes:
+        """The digests, one after the other, of identifiers that all begin with ``start``.
+
+        ``rest`` holds what follows it in each, ``width`` bytes each; the start is hashed once.
+        """
+        begun = self._inner.copy()
+        begun.update(f"{kind}:{start}".encode())
+        fresh, finish = begun.copy, self._outer.copy
+        done = bytearray()
+        for i in range(0, len(rest), width):
+            inner, outer = fresh(), finish()
+            inner.update(rest[i : i + width])
+            outer.update(inner.digest())
+            done += outer.digest()[:DIGEST_BYTES]
+        return bytes(done)
+
     def _hash(self, message: str) -> bytes:
         inner = self._inner.copy()
         inner.update(message.encode())
