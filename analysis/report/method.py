@@ -41,6 +41,11 @@ CHECK_TITLES = {
     "data-freshness": "Data up to date",
     "period-coverage": "Periods covered",
     "plan-deviation": "Plan followed",
+    "attrition": "Outcomes known alike",
+    "twyman": "Effect of a believable size",
+    "fidelity": "Versions delivered as written",
+    "interference": "Units left each other alone",
+    "novelty": "Effect steady over time",
 }
 _CHECK_ASKS = {
     "sample-ratio": "Whether each arm holds the share of units the plan gave it.",
@@ -52,6 +57,11 @@ _CHECK_ASKS = {
     "data-freshness": "Whether the data reach up to the cut-off.",
     "period-coverage": "Whether every planned period has data.",
     "plan-deviation": "Whether the trial was run as planned.",
+    "attrition": "Whether as many outcomes are known in each arm.",
+    "twyman": "Whether the effect is larger than changes like this one have ever had.",
+    "fidelity": "Whether each arm got what the plan says.",
+    "interference": "Whether one unit’s version could change another’s outcome.",
+    "novelty": "Whether the effect fades or grows as the trial goes on.",
 }
 _VERDICTS = {
     "pass": "Passed",

@@ -192,7 +192,7 @@ def happened(metric: Metric) -> str:
     first, then = [*title.split(), "it", ""][:2]
     if first in _VERBS or (first.endswith("ed") and then in _AFTER_A_VERB):
         return title
-    if any(word in title.split() for word in _SHARE_WORDS):
+    if first == "the" or any(word in title.split() for word in _SHARE_WORDS):
         return f"counted towards ‘{title}’"
     plural_first = first.endswith("s") and first not in _SINGULAR
     if first in _DETERMINERS or plural_first or _head(title).endswith("s"):

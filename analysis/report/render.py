@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from analysis.report.charts import Chart
+from analysis.report.chart import Chart
 
 _SVG = "http://www.w3.org/2000/svg"
 _VEGA_LITE = "5.21"

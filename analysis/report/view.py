@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from analysis.report import charts, figures, method, phrases, render, words
-from analysis.report.charts import Chart
+from analysis.report.chart import Chart
 from analysis.report.comparison import contrasts
 from analysis.report.method import Check
 from analysis.report.pictogram import Pictogram, pictograms

@@ -150,6 +150,22 @@ def test_groups_whose_estimates_differ_in_sign_are_said_to():
     assert "do not all point the same way" in chart.conclusion
 
 
+def test_a_group_too_small_to_draw_stays_in_the_table():
+    result = letter_result()
+    small = copy.deepcopy(result["metrics"][0]["segments"][0])
+    small |= {"level": "", "shrunk": None}
+    small["contrasts"][0]["difference"] = estimate(0.1, 0.4)
+    result["metrics"][0]["segments"].append(small)
+    chart = charts.segments_chart(letter_trial(), result)
+    assert len(values(chart.spec, "value")) == 2
+    assert [row[0] for row in chart.rows] == [
+        "Has email: no",
+        "Has email: yes",
+        "Has email: not known",
+    ]
+    assert "too small to draw" in " ".join(chart.spec["vconcat"][0]["title"]["subtitle"])
+
+
 def test_an_open_end_draws_the_point_without_an_interval():
     result = copy.deepcopy(letter_result())
     result["metrics"][0]["contrasts"][0]["difference"] |= {"low": None, "high": float("inf")}

@@ -172,6 +172,7 @@ def test_ranges_are_read_from_the_end_nearer_zero(low, high, expected):
         ("Documents complete", "had documents complete"),
         ("Verified online completion", "had a verified online completion"),
         ("Completed an online transaction", "completed an online transaction"),
+        ("The letter led to a gift", "counted towards ‘the letter led to a gift’"),
         ("Response rate", "counted towards ‘response rate’"),
     ],
 )
