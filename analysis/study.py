@@ -239,11 +239,14 @@ def _kept(
 
 
 def _data_hash(data: compressed.Compressed) -> str:
-    """A fingerprint of every grouped table, so that an unchanged trial can be recognised."""
+    """A fingerprint of every grouped table, so that an unchanged trial can be recognised.
+
+    Sums are taken to twelve significant digits: an engine of several threads adds in any order.
+    """
     digest = hashlib.sha256()
     for key, table in sorted(data.metrics.items()):
         digest.update(key.encode())
-        rows = sorted(zip(table.arm.tolist(), table.n.tolist(), table.y.tolist(),
-                          table.yy.tolist(), strict=True))  # fmt: skip
+        columns = (table.arm, table.n, table.y, table.yy)
+        rows = sorted(tuple(f"{v:.12g}" for v in row) for row in zip(*columns, strict=True))
         digest.update(json.dumps(rows).encode())
     return f"sha256:{digest.hexdigest()}"

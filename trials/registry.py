@@ -124,7 +124,7 @@ def add(session: Session, trial: Trial, *, actor: str) -> Added:
     row = session.scalar(sa.select(TrialRow).where(TrialRow.key == trial.key).with_for_update())
     if row is None:
         return _insert(session, trial, actor)
-    if toml.from_data(row.definition) == trial:
+    if definition_of(row) == trial:
         return Added("unchanged", load(session, trial.key))
     if row.state not in DRAFT_STATES:
         raise Conflict(

@@ -111,7 +111,7 @@ def cells(frame: ir.Table, units: ir.Table, asked: Wanted, *, cutoff: int) -> ir
     for i, a in enumerate(joint):
         for b in joint[i + 1 :]:
             sums[f"p_{named[a]}_{named[b]}"] = (y[a] * y[b]).sum()
-    return joined.group_by(list(KEYS)).aggregate(**sums)
+    return joined.group_by(list(KEYS)).aggregate(**sums).order_by(list(KEYS))
 
 
 def tables(

@@ -155,4 +155,4 @@ def cells(table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = ()) ->
             sums[f"{one.column}_d"] = d.sum()
             sums[f"{one.column}_dd"] = (d * d).sum()
             sums[f"{one.column}_dy"] = (d * y).sum()
-    return table.group_by(keys).aggregate(**sums)
+    return table.group_by(keys).aggregate(**sums).order_by(keys)
