@@ -82,6 +82,10 @@ class _Warm:
 _WARM = _Warm()
 
 
+class _UnusableError(Exception):
+    """nutpie or numba cannot be used in this process."""
+
+
 def sample(
     model_key: str,
     data: ModelData,
@@ -102,15 +106,18 @@ def sample(
         if backend != "pymc" and _WARM.unusable is None:
             try:
                 return _with_nutpie(model_key, data, seed, chosen, tell)
-            except (ImportError, OSError, AttributeError) as problem:
-                _WARM.unusable = f"{type(problem).__name__}: {problem}"
+            except _UnusableError as problem:
+                _WARM.unusable = str(problem)
         return _with_pymc(model_key, data, seed, chosen, tell)
 
 
 def warm(model_key: str, data: ModelData) -> None:
-    """Compile a model's structure ahead of its first use."""
+    """Compile a model's structure ahead of its first use, where nutpie can be used."""
     with _WARM.lock, _hushed():
-        _compiled(model_key, data)
+        try:
+            _compiled(model_key, data)
+        except _UnusableError as problem:
+            _WARM.unusable = str(problem)
 
 
 def compiled_structures() -> tuple[Any, ...]:
@@ -153,20 +160,28 @@ def _hushed() -> Iterator[None]:
 
 
 def _compiled(model_key: str, data: ModelData) -> Any:
-    import nutpie
-
-    key = data.structure
+    nutpie, key = _nutpie(), data.structure
     if key not in _WARM.compiled:
-        _WARM.compiled[key] = nutpie.compile_pymc_model(MODELS[model_key].build(data))
+        model = MODELS[model_key].build(data)
+        try:
+            _WARM.compiled[key] = nutpie.compile_pymc_model(model)
+        except Exception as problem:  # numba's errors have no common base worth naming
+            raise _UnusableError(f"compiling failed, {type(problem).__name__}") from problem
     return _WARM.compiled[key]
+
+
+def _nutpie() -> Any:
+    try:
+        import nutpie
+    except (ImportError, OSError, AttributeError, RuntimeError) as problem:
+        raise _UnusableError(f"{type(problem).__name__}: {problem}") from problem
+    return nutpie
 
 
 def _with_nutpie(
     model_key: str, data: ModelData, seed: int, settings: Settings, tell: Progress
 ) -> Sampled:
-    import nutpie
-
-    started = time.perf_counter()
+    nutpie, started = _nutpie(), time.perf_counter()
     tell("compiling", 0.0)
     ready = _compiled(model_key, data)
     names = set(ready.shared_data) if hasattr(ready, "shared_data") else set(data.arrays)

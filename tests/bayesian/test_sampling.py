@@ -19,7 +19,7 @@ from analysis.bayesian.cache import Cache, fit_key
 from analysis.bayesian.checks import posterior_checks
 from analysis.bayesian.closed_form import ArmPosteriors, binomial_posterior
 from analysis.bayesian.diagnostics import bfmi, convergence, diagnose
-from analysis.bayesian.document import draws_csv, report_data
+from analysis.bayesian.document import draws_csv, report_data, save_netcdf
 from analysis.bayesian.fits import Fit, fit
 from analysis.bayesian.importance import quick_posterior
 from analysis.bayesian.models import binomial, counts
@@ -247,7 +247,9 @@ class TestWarm:
         assert got.sampled.seconds["compile"] < 1
 
     def test_same_seed_same_draws(self, warm: Fit) -> None:
-        again = sampler.sample("binomial", warm.data, warm.sampled.seed, settings=QUICK)
+        again = sampler.sample(
+            "binomial", warm.data, warm.sampled.seed, settings=warm.sampled.settings
+        )
         assert np.array_equal(again.values["effect"], warm.sampled.values["effect"])
 
     def test_replicated_data_look_like_the_data(self, warm: Fit) -> None:
@@ -256,14 +258,19 @@ class TestWarm:
         assert len(rates) == 2
         assert not any(c.unusual for c in rates)
 
-    def test_report_is_plain_data(self, warm: Fit) -> None:
+    def test_report_is_plain_data(self, warm: Fit, tmp_path: Path) -> None:
         import json
+
+        import arviz as az
 
         report = report_data(warm, plan_hash="sha256:0", replicates=40)
         text = json.dumps(report, allow_nan=False)
         assert "logit p" in text
         assert report["provenance"]["data_hash"].startswith("sha256:")
         assert set(report["effects"]) == {"arm-1"}
+        save_netcdf(warm, tmp_path / "draws.nc")
+        saved = az.from_netcdf(str(tmp_path / "draws.nc"))
+        assert np.array_equal(saved.posterior["effect"].values, warm.sampled.values["effect"])
         lines = draws_csv(warm).splitlines()
         assert len(lines) == 1 + 4 * 500
 
