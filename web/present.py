@@ -1,4 +1,4 @@
-"""From the domain to what a page shows: words, dates and figures are made here, not in templates."""
+"""From the domain to what a page shows: words, dates and figures are made here, not by a page."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def lines(summaries: Sequence[TrialSummary]) -> list[Line]:
 
 
 def _line(summary: TrialSummary) -> Line:
-    channel = figures.capital((summary.channel or "").replace("-", " "))
+    channel = view.channel_name(summary.channel)
     return Line(
         key=summary.key,
         title=summary.title,
@@ -232,7 +232,7 @@ def _about(trial: Trial) -> Facts:
     about = trial.about
     said = {
         "Service": about.service,
-        "Channel": figures.capital((about.channel or "").replace("-", " ")),
+        "Channel": view.channel_name(about.channel),
         "Area": figures.capital(about.area.replace("-", " ")),
         "Mechanism": figures.capital(about.mechanism or ""),
         "Techniques": figures.capital(

@@ -28,6 +28,12 @@ from analysis.report.words import Frequency, Verdict
 from trials.definition.model import Metric, Trial
 
 ROLES = {"primary": "Main measure", "secondary": "Also measured", "guardrail": "Guardrail"}
+_CHANNELS = {
+    "ivr": "Phone menu",
+    "sms": "Text message",
+    "web": "Web page",
+    "auto-reply": "Automatic reply",
+}
 Cells = tuple[str, ...]
 
 
@@ -146,8 +152,13 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
 
 def caption(trial: Trial) -> str:
     """Where the trial took place: service and channel."""
-    channel = (trial.about.channel or "").replace("-", " ")
-    return " · ".join(p for p in (trial.about.service, figures.capital(channel)) if p)
+    parts_ = (trial.about.service, channel_name(trial.about.channel))
+    return " · ".join(part_ for part_ in parts_ if part_)
+
+
+def channel_name(channel: str | None) -> str:
+    """What people call a channel: ``ivr`` is the phone menu."""
+    return _CHANNELS.get(channel or "", figures.capital((channel or "").replace("-", " ")))
 
 
 def _settled(trial: Trial, result: Json) -> dict[str, str]:

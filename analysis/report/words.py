@@ -106,7 +106,7 @@ def headline(trial: Trial, result: Json) -> str:
         return f"There is no result yet: {_why_none(found)}"
     chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
     lead = _lead(chosen, told, text(part(result, "verdict"), "decision"))
-    return f"{lead}: {_evidence(chosen)}{_others(chosen, told)}."
+    return f"{lead}: {_evidence(chosen, several=len(told) > 1)}{_others(chosen, told)}."
 
 
 def failed_checks(result: Json) -> list[str]:
@@ -136,12 +136,12 @@ def _lead(chosen: Contrast, told: list[Contrast], decision: str) -> str:
     return leads.get(decision, leads[""]).format(**names)
 
 
-def _evidence(contrast: Contrast) -> str:
-    """The figures of one comparison as a clause: how many of how many, and the range."""
+def _evidence(contrast: Contrast, *, several: bool = False) -> str:
+    """The figures of one comparison as a clause; ``several`` versions make it name its own."""
     found = contrast.difference
     assert isinstance(found, Interval)
     if contrast.standing == "unclear":
-        return _unsettled(contrast, found)
+        return _unsettled(contrast, found, named=several)
     return f"{_changed(contrast, found)} ({_range(contrast, found)})"
 
 
@@ -161,12 +161,13 @@ def _range(contrast: Contrast, found: Interval) -> str:
     return phrases.span(contrast.metric, found, phrases.base_of(contrast.metric, found))
 
 
-def _unsettled(contrast: Contrast, found: Interval) -> str:
+def _unsettled(contrast: Contrast, found: Interval, *, named: bool) -> str:
     """What remains possible when no difference is shown."""
     metric = contrast.metric
     base = phrases.base_of(metric, found)
     per = f" in every {phrases.each(contrast.unit, base)}" if base else ""
-    text_ = f"the effect on ‘{metric_title(metric)}’ could be {_range(contrast, found)}{per}"
+    whose = f" of ‘{contrast.treatment}’" if named else ""
+    text_ = f"the effect{whose} on ‘{metric_title(metric)}’ could be {_range(contrast, found)}{per}"
     if found.low is not None and found.high is not None and found.low <= 0 <= found.high:
         return text_
     why = f"once all {contrast.comparisons} comparisons are allowed for, " * (

@@ -115,6 +115,16 @@ def test_several_versions_name_the_best_and_do_not_compare_it_with_the_others():
     assert any("not compared with each other" in line for line in words.support(trial, result))
 
 
+def test_with_several_versions_an_unsettled_range_says_whose_it_is():
+    result = donor_result()
+    for contrast in result["metrics"][0]["contrasts"]:
+        contrast["difference"]["p_adjusted"] = 0.5
+    told = words.headline(donor_trial(), result)
+    assert told.startswith(
+        "No version did clearly better than ‘No match’: the effect of ‘Match 3:1’"
+    )
+
+
 def test_the_headline_speaks_of_the_arm_that_was_decided_on():
     result = donor_result()
     result["verdict"] |= {"arm": "match-2", "decision": "scale"}
