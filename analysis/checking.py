@@ -75,9 +75,7 @@ def _shares(some: Mapping[str, int], every: Mapping[str, int]) -> dict[str, Shar
     return {arm: Share(some.get(arm, 0), n) for arm, n in every.items()}
 
 
-def _maturity(
-    trial: Trial, facts: Facts, data: Compressed, primary: Grouped | Absent
-) -> Check:
+def _maturity(trial: Trial, facts: Facts, data: Compressed, primary: Grouped | Absent) -> Check:
     window = trial.primary.window
     if window is None:
         return checks.not_applicable("maturity", "The main measure has no window to wait for.")
@@ -145,9 +143,7 @@ def _attrition(primary: Grouped | Absent, facts: Facts) -> Check:
     )
 
 
-def _twyman(
-    trial: Trial, contrasts: Sequence[Contrast], primary: Grouped | Absent
-) -> list[Check]:
+def _twyman(trial: Trial, contrasts: Sequence[Contrast], primary: Grouped | Absent) -> list[Check]:
     if isinstance(primary, Absent):
         return []
     mine = [c for c in contrasts if c.metric.role == "primary"]

@@ -95,9 +95,7 @@ def _contrast(
     )  # fmt: skip
 
 
-def _difference(
-    metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool
-) -> Outcome:
+def _difference(metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool) -> Outcome:
     if metric.kind == "ratio":
         return ratio_difference(table, arm, level=level)
     return difference(table, arm, level=level, adjust=adjust)
@@ -240,9 +238,7 @@ def segments_json(
     """
     if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
         return []
-    return [
-        entry for by in table.segments for entry in _segment(trial, metric, table, by, school)
-    ]
+    return [entry for by in table.segments for entry in _segment(trial, metric, table, by, school)]
 
 
 def _segment(

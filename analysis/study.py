@@ -181,9 +181,7 @@ def _over(study: _Study) -> bool:
 
 def _units(study: _Study) -> dict[str, Any]:
     arms, data = study.facts.assigned, study.data
-    linked = {
-        arm: study.facts.linked[arm] / n if n else None for arm, n in arms.items()
-    }
+    linked = {arm: study.facts.linked[arm] / n if n else None for arm, n in arms.items()}
     return {
         "assigned": data.units, "matured": sum(data.matured),
         "maturing": data.units - sum(data.matured),
@@ -211,9 +209,7 @@ def _plan(study: _Study) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _kept(
-    store: Store, study: _Study, result: dict[str, Any], *, seconds: float
-) -> dict[str, Any]:
+def _kept(store: Store, study: _Study, result: dict[str, Any], *, seconds: float) -> dict[str, Any]:
     """Store the run; the document gets its number within the same transaction."""
     order, record = study.order, study.record
     data_hash = _data_hash(study.data)

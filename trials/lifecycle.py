@@ -136,9 +136,7 @@ def seed_of(session: Session, trial_id: int) -> int:
     return int(seal.seed)
 
 
-def _simple(
-    session: Session, key: str, act: Act, actor: str, reason: str
-) -> registry.TrialRecord:
+def _simple(session: Session, key: str, act: Act, actor: str, reason: str) -> registry.TrialRecord:
     _moved(session, key, act)
     audit.record(session, f"trial {MOVES[act].past}", key, actor=actor, detail={"reason": reason})
     return registry.load(session, key)

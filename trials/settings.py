@@ -29,14 +29,10 @@ class Settings:
     identifier_key: bytes = field(repr=False)
     base_url: str = "http://127.0.0.1:8000"
     demonstration: bool = False
-    log_json: bool = False
     trusted_proxies: int = 0
-    postgres_lock_timeout_ms: int = 10_000
 
 
-def load(
-    environ: Mapping[str, str] | None = None, *, database_url: str | None = None
-) -> Settings:
+def load(environ: Mapping[str, str] | None = None, *, database_url: str | None = None) -> Settings:
     """The settings that ``environ`` (default: the process's) asks for.
 
     Raises:
@@ -53,9 +49,7 @@ def load(
         identifier_key=_identifier_key(env, home),
         base_url=env.get("SIGNPOST_BASE_URL", "http://127.0.0.1:8000"),
         demonstration=_flag(env, "SIGNPOST_DEMONSTRATION"),
-        log_json=_flag(env, "SIGNPOST_LOG_JSON"),
         trusted_proxies=_whole(env, "SIGNPOST_TRUSTED_PROXIES", 0),
-        postgres_lock_timeout_ms=_whole(env, "SIGNPOST_POSTGRES_LOCK_TIMEOUT_MS", 10_000),
     )
 
 

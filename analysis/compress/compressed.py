@@ -61,9 +61,7 @@ def build(
     documents = [json.loads(text) if text else {} for text in columns.texts("attributes")]
     shared = _Shared.of(trial, columns, documents, pre)
     units = columns.floats("units")
-    metrics = {
-        one.metric.key: _grouped(trial, columns, one, arm, units, shared) for one in asked
-    }
+    metrics = {one.metric.key: _grouped(trial, columns, one, arm, units, shared) for one in asked}
     k = len(trial.arms)
     primary = next(one for one in asked if one.metric.key == trial.primary.key)
     still_open = columns.floats(f"{primary.column}_open")
@@ -103,8 +101,7 @@ class _Shared:
             for name in trial.analysis.adjust if not name.startswith("pre:")
         ]  # fmt: skip
         parts += [
-            ([f"pre:{one.metric.key}"], columns.floats(f"{one.column}_pre")[:, None])
-            for one in pre
+            ([f"pre:{one.metric.key}"], columns.floats(f"{one.column}_pre")[:, None]) for one in pre
         ]
         names = [name for some, _ in parts for name in some]
         return cls(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import ibis
@@ -67,16 +68,14 @@ def _quoted(text: str) -> str:
 
 
 def _load(connection: Any, name: str) -> None:
+    """Load the scanner straight from its package: nothing is downloaded, or written anywhere."""
     import duckdb
-    from duckdb_extensions import import_extension
 
+    package = resources.files(f"duckdb_extension_{name}")
+    file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     try:
-        connection.load_extension(name)
-    except duckdb.Error:
-        try:
-            import_extension(name, con=connection)
-            connection.load_extension(name)
-        except (duckdb.Error, OSError) as failure:
-            raise Unavailable(
-                f"DuckDB's {name} cannot be loaded ({failure})", "install Signpost again"
-            ) from failure
+        connection.execute(f"LOAD '{_quoted(str(file))}'")
+    except duckdb.Error as failure:
+        raise Unavailable(
+            f"DuckDB's {name} cannot be loaded ({failure})", "install Signpost again"
+        ) from failure

@@ -97,9 +97,7 @@ def linked(
     starts = frame.select("unit_id", "arm_id", "start")
     joined = found.join(starts, "unit_id")
     since = joined.occurred_at - joined.start
-    return joined.mutate(since=since).filter(
-        joined.start > 0, since >= -before, since < after
-    )
+    return joined.mutate(since=since).filter(joined.start > 0, since >= -before, since < after)
 
 
 def _holders(log: Log, trial_id: int) -> ir.Table:

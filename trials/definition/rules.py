@@ -98,9 +98,7 @@ def _metric(i: int, metric: Metric, keys: set[str]) -> Iterator[Breach]:
         return Breach(("metrics", i, key), f"metric {metric.key!r} {says}", remedy)
 
     if metric.source == "contacts" and metric.window is None:
-        yield breach(
-            "window", "is measured from contacts but has no window", 'add window = "14d"'
-        )
+        yield breach("window", "is measured from contacts but has no window", 'add window = "14d"')
     yield from _denominator(i, metric, keys - {metric.key})
     if metric.kind in {"mean", "ratio"} and metric.source == "contacts" and not metric.value:
         yield breach("value", f"is a {metric.kind} of contacts without a value field",

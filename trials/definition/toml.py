@@ -52,9 +52,7 @@ def from_data(
     parts, failures = _parts(data)
     problems += failures
     spoken = {path for path, _, _ in failures} | {_meant(*failure) for failure in failures}
-    problems += [
-        (b.path, b.says, b.remedy) for b in rules.breaches(parts) if b.path not in spoken
-    ]
+    problems += [(b.path, b.says, b.remedy) for b in rules.breaches(parts) if b.path not in spoken]
     problems += list(_wordings(parts))
     if problems:
         raise Invalid(name, _located(problems, lines or {}))

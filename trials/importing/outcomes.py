@@ -70,9 +70,7 @@ def add(
         return ledger.repeated(earlier, path.name)
     refusals = Refusals(path.name)
     with staging.stage(store, outcomes=COLUMNS) as stages:
-        rows, blank = _stage(
-            path, record.definition, metrics, hasher, refusals, stages, progress
-        )
+        rows, blank = _stage(path, record.definition, metrics, hasher, refusals, stages, progress)
         _refuse_twice(stages, refusals)
         refuse_strangers(stages, "outcomes", record.id, refusals)
         refusals.raise_any(keep_good_rows=keep_good_rows)
@@ -160,9 +158,7 @@ def _not_negative(text: str) -> float:
     return value
 
 
-def _read(
-    line: int, row: files.Row, reading: _Reading
-) -> Iterator[tuple[object, ...] | None]:
+def _read(line: int, row: files.Row, reading: _Reading) -> Iterator[tuple[object, ...] | None]:
     """The staged tuples of one row; ``None`` for each blank value."""
     refuse = reading.refusals.add
     unit = row[reading.unit].strip()

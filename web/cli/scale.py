@@ -19,9 +19,7 @@ from web.cli.files import read_text
 @click.option("--seed", type=int, default=1, show_default=True)
 @json_option
 @pass_context
-def scale(
-    context: Context, key: str, assumptions: Path | None, arm: str | None, seed: int
-) -> None:
+def scale(context: Context, key: str, assumptions: Path | None, arm: str | None, seed: int) -> None:
     """Make the case for scaling of trial KEY from its latest result."""
     from analysis import worth
     from analysis.runs import latest_result

@@ -31,9 +31,7 @@ def add(
     context: Context, key: str, file: Path, out: Path | None, fmt: Format, keep_good_rows: bool
 ) -> None:
     """Randomise the units of FILE as the locked design of trial KEY says."""
-    request = enrolment.Request(
-        key=key, path=file, out=out, fmt=fmt, keep_good_rows=keep_good_rows
-    )
+    request = enrolment.Request(key=key, path=file, out=out, fmt=fmt, keep_good_rows=keep_good_rows)
     with progress(context, f"Enrolling {file.name}") as watch:
         report = enrolment.enrol(
             context.store, request, hasher=context.hasher, actor=context.actor, progress=watch

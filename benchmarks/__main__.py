@@ -1,0 +1,13 @@
+"""``make bench``: every benchmark in turn, each against its peer in the same run."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+BENCHMARKS = ("assignment", "lists", "analysis_rows", "capacity", "posterior")
+
+for name in sys.argv[1:] or BENCHMARKS:
+    print(f"\n== {name}", flush=True)
+    sys.argv = [f"benchmarks.{name}"]
+    runpy.run_module(f"benchmarks.{name}", run_name="__main__")
