@@ -124,9 +124,13 @@ def test_written_and_read_again_it_is_the_same_plan():
 
 
 def test_key_order_spelling_of_defaults_and_of_durations_do_not_change_the_hash():
-    reordered = CONTRACT.replace('key = "current"\ncontrol = true', 'control = true\nkey = "current"')
-    spelled = reordered.replace('window = "14d"', 'window = "2w"').replace("weight = 1", "weight = 1.0")
-    tables = CONTRACT[CONTRACT.index("[analysis]"):] + CONTRACT[: CONTRACT.index("[analysis]")]
+    reordered = CONTRACT.replace(
+        'key = "current"\ncontrol = true', 'control = true\nkey = "current"'
+    )
+    spelled = reordered.replace('window = "14d"', 'window = "2w"').replace(
+        "weight = 1", "weight = 1.0"
+    )
+    tables = CONTRACT[CONTRACT.index("[analysis]") :] + CONTRACT[: CONTRACT.index("[analysis]")]
     base = plan.plan_hash(toml.read(CONTRACT))
     assert {plan.plan_hash(toml.read(text)) for text in (reordered, spelled, tables)} == {base}
 
@@ -173,7 +177,10 @@ def test_the_hash_is_the_same_in_another_process_with_another_hash_seed(tmp_path
     )
     seen = {
         subprocess.run(
-            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code, str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
             env={"PYTHONHASHSEED": seed},
         ).stdout.strip()
         for seed in ("1", "2")

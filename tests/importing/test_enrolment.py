@@ -132,7 +132,9 @@ def test_enrolling_the_same_list_again_changes_nothing_and_writes_the_files_agai
     assert arms_of(tmp_path / "one") == arms_of(tmp_path / "two")
 
 
-def test_a_longer_list_keeps_first_assignments_and_draws_only_the_new(store, trial, hasher, tmp_path):
+def test_a_longer_list_keeps_first_assignments_and_draws_only_the_new(
+    store, trial, hasher, tmp_path
+):
     launch(store, trial)
     enrol(store, write_list(tmp_path / "a.csv", 100), hasher, tmp_path / "a")
     report = enrol(store, write_list(tmp_path / "b.csv", 180), hasher, tmp_path / "b")
@@ -141,7 +143,9 @@ def test_a_longer_list_keeps_first_assignments_and_draws_only_the_new(store, tri
     assert {unit: second[unit] for unit in first} == first
 
 
-def test_exclusions_come_before_the_draw_and_are_counted_by_reason_alone(store, trial_text, hasher, tmp_path):
+def test_exclusions_come_before_the_draw_and_are_counted_by_reason_alone(
+    store, trial_text, hasher, tmp_path
+):
     text = trial_text.replace(
         "seed = 20260401",
         'seed = 20260401\nexclusions = [{ reason = "top-band", column = "band", values = ["D"] }]',
@@ -158,7 +162,9 @@ def test_exclusions_come_before_the_draw_and_are_counted_by_reason_alone(store, 
 
 
 def test_households_are_never_split(store, trial, hasher, tmp_path):
-    design = trial.design.model_copy(update={"kind": "cluster", "strata": (), "cluster": "household"})
+    design = trial.design.model_copy(
+        update={"kind": "cluster", "strata": (), "cluster": "household"}
+    )
     arms = tuple(arm.model_copy(update={"wording": ""}) for arm in trial.arms)
     launch(store, trial.model_copy(update={"design": design, "arms": arms}))
     path = tmp_path / "l.csv"
@@ -172,7 +178,9 @@ def test_households_are_never_split(store, trial, hasher, tmp_path):
 
 
 def test_a_new_member_of_a_known_household_takes_its_arm(store, trial, hasher, tmp_path):
-    design = trial.design.model_copy(update={"kind": "cluster", "strata": (), "cluster": "household"})
+    design = trial.design.model_copy(
+        update={"kind": "cluster", "strata": (), "cluster": "household"}
+    )
     arms = tuple(arm.model_copy(update={"wording": ""}) for arm in trial.arms)
     launch(store, trial.model_copy(update={"design": design, "arms": arms}))
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
@@ -204,7 +212,9 @@ def test_few_households_are_matched_or_minimised_on_their_covariates(
 
 
 def test_trials_of_one_namespace_never_share_a_unit(store, trial, hasher, tmp_path):
-    spaced = trial.model_copy(update={"design": trial.design.model_copy(update={"namespace": "council-tax"})})
+    spaced = trial.model_copy(
+        update={"design": trial.design.model_copy(update={"namespace": "council-tax"})}
+    )
     rival = spaced.model_copy(update={"about": spaced.about.model_copy(update={"key": "rival"})})
     launch(store, spaced)
     launch(store, rival)
@@ -223,7 +233,9 @@ def test_trials_of_one_namespace_never_share_a_unit(store, trial, hasher, tmp_pa
         ("U09999,A,Cut\n", 402, "cut short"),
     ],
 )
-def test_a_bad_list_is_refused_and_nothing_is_written(store, trial, hasher, tmp_path, extra, line, says):
+def test_a_bad_list_is_refused_and_nothing_is_written(
+    store, trial, hasher, tmp_path, extra, line, says
+):
     launch(store, trial)
     with pytest.raises(Invalid) as caught:
         enrol(store, write_list(tmp_path / "l.csv", extra=extra), hasher, tmp_path / "out")
@@ -234,7 +246,9 @@ def test_a_bad_list_is_refused_and_nothing_is_written(store, trial, hasher, tmp_
         assert session.scalar(sa.select(sa.func.count()).select_from(UnitRow)) == 0
 
 
-def test_an_unknown_placeholder_is_refused_before_anything_is_written(store, trial, hasher, tmp_path):
+def test_an_unknown_placeholder_is_refused_before_anything_is_written(
+    store, trial, hasher, tmp_path
+):
     arms = (trial.arms[0], trial.arms[1].model_copy(update={"wording": "Dear {{ nmae }}"}))
     launch(store, trial.model_copy(update={"arms": arms}))
     with pytest.raises(Invalid, match="nmae"):

@@ -56,7 +56,15 @@ def rows(store, table):
 
 def everything(store):
     """How many rows every table of units has: to show that a refusal changed nothing."""
-    tables = (UnitRow, AssignmentRow, IdentifierRow, ExposureRow, OutcomeRow, CorrectionRow, ImportRow)
+    tables = (
+        UnitRow,
+        AssignmentRow,
+        IdentifierRow,
+        ExposureRow,
+        OutcomeRow,
+        CorrectionRow,
+        ImportRow,
+    )
     return [rows(store, table) for table in tables]
 
 
@@ -107,14 +115,22 @@ def test_parquet_is_read_as_the_same_table(take, tmp_path):
 
 
 def test_times_are_kept_in_utc_and_london_wall_time_is_understood(take):
-    take("assignments", "unit,arm,assigned_at,band\nA,current,2026-07-01T10:00,D\nB,current,2026-07-01T10:00:00+00:00,D\n")
+    take(
+        "assignments",
+        "unit,arm,assigned_at,band\nA,current,2026-07-01T10:00,D\nB,current,2026-07-01T10:00:00+00:00,D\n",
+    )
     with take.store.read() as session:
         times = sorted(session.scalars(sa.select(AssignmentRow.assigned_at)))
     assert times == [1782896400, 1782900000], "10:00 in July is 09:00 in UTC"
 
 
 BAD = [
-    ("duplicate unit", "unit,arm,band\nA,current,D\nB,current,D\nA,current,D\n", 4, "same unit as line 2"),
+    (
+        "duplicate unit",
+        "unit,arm,band\nA,current,D\nB,current,D\nA,current,D\n",
+        4,
+        "same unit as line 2",
+    ),
     ("unit in two arms", "unit,arm,band\nA,current,D\nA,one-thing,D\n", 3, "in another arm"),
     ("unknown arm", "unit,arm,band\nA,curent,D\n", 2, "did you mean 'current'"),
     ("blank unit", "unit,arm,band\n ,current,D\n", 2, "blank"),
@@ -132,7 +148,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "line", "says"), [case[1:] for case in BAD], ids=[c[0] for c in BAD])
+@pytest.mark.parametrize(
+    ("text", "line", "says"), [case[1:] for case in BAD], ids=[c[0] for c in BAD]
+)
 def test_a_bad_assignments_file_is_refused_with_its_line(take, text, line, says):
     problems = refused(take, "assignments", text)
     assert [p.line for p in problems] == [line]
@@ -157,7 +175,9 @@ def test_a_unit_never_moves_to_another_arm(take):
 
 
 def test_a_cluster_split_over_arms_is_refused(store, trial, hasher, tmp_path):
-    design = trial.design.model_copy(update={"kind": "cluster", "strata": (), "cluster": "household"})
+    design = trial.design.model_copy(
+        update={"kind": "cluster", "strata": (), "cluster": "household"}
+    )
     with store.write() as session:
         registry.add(session, trial.model_copy(update={"design": design}), actor="test")
     path = tmp_path / "a.csv"
@@ -192,13 +212,29 @@ def test_no_raw_unit_or_identifier_reaches_the_database_file(take, tmp_path):
     if take.store.dialect != "sqlite":
         with take.store.read() as session:
             dump = "".join(
-                str(row) for table in ("units", "identifiers", "assignments", "outcomes", "audit_log", "imports")
+                str(row)
+                for table in (
+                    "units",
+                    "identifiers",
+                    "assignments",
+                    "outcomes",
+                    "audit_log",
+                    "imports",
+                )
                 for row in session.execute(sa.text(f"SELECT * FROM {table}"))
             ).encode()
     else:
         dump = b"".join(p.read_bytes() for p in tmp_path.glob("signpost.db*"))
     assert rows(take.store, IdentifierRow) == 5
-    for raw in (b"778812", b"900123", b"447700900123", b"Ann.Example", b"ann.example", b"99887766", b"100023336956"):
+    for raw in (
+        b"778812",
+        b"900123",
+        b"447700900123",
+        b"Ann.Example",
+        b"ann.example",
+        b"99887766",
+        b"100023336956",
+    ):
         assert raw not in dump
 
 

@@ -86,7 +86,9 @@ def test_readers_do_not_wait_for_a_writer_on_sqlite(sqlite_store, trial):
 
 def test_foreign_keys_are_on(store):
     with pytest.raises(sa.exc.IntegrityError), store.write() as session:
-        session.execute(sa.text("INSERT INTO units (trial_id, digest) VALUES (77, :d)"), {"d": b"x" * 16})
+        session.execute(
+            sa.text("INSERT INTO units (trial_id, digest) VALUES (77, :d)"), {"d": b"x" * 16}
+        )
 
 
 def _add_and_fail(session, trial):
