@@ -32,8 +32,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.contrast import Contrast, compare
 from analysis.estimates import Absent, Estimate
-from analysis.joint import Contrast, Joint, compare
+from analysis.joint import Joint
 from analysis.repeats import Followed, RepeatTable, repeat_matrix
 
 CHANNEL, LINE, DAY = "channel:", "line:", "day:"

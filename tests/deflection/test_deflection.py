@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.contrast import compare
 from analysis.deflection import DeflectionTables, deflect
 from analysis.estimates import Absent, Estimate
-from analysis.joint import Joint, compare
+from analysis.joint import Joint
 from analysis.repeats import RepeatTable
 from analysis.tables import Key
 
@@ -214,13 +215,44 @@ def test_strata_are_compared_within_and_weighted_by_their_size():
     assert naive.net.high < 0
 
 
-def test_strata_too_small_to_compare_within_are_pooled_and_said_to_be():
-    arm = np.array([0, 1] * 20 + [0, 1, 0, 1])
-    codes = np.array([0] * 40 + [1, 1, 2, 2])
-    net = np.random.default_rng(0).poisson(1.0, 44).astype(float)
-    key = Key(name="ward", codes=codes, levels=("a", "b", "c"))
+def test_a_stratum_without_one_of_the_arms_is_left_out_and_said_to_be():
+    """The treatment was withdrawn in a bad week: those people have nobody to be compared with."""
+    rng = np.random.default_rng(6)
+    week = rng.integers(0, 3, 3000)
+    arm = np.where(week == 1, 0, rng.integers(0, 2, 3000))
+    net = rng.poisson(np.where(week == 1, 5.0, 0.5)).astype(float)
+    key = Key(name="week", codes=week, levels=("1", "2", "3"))
     found = only(deflect(tables(arm, {"gross": net > 0, "net": net}, stratum=key)))
-    assert "2 strata too small" in found.net.notes[0]
+    kept = week != 1
+    less = {"gross": net[kept] > 0, "net": net[kept]}
+    alone = only(deflect(tables(arm[kept], less, stratum=key.take(kept))))
+    assert found.net.low < 0 < found.net.high
+    assert (found.net.low, found.net.high) == pytest.approx((alone.net.low, alone.net.high))
+    assert found.net.notes[0].startswith("1 strata (")
+    assert alone.net.notes == ()
+
+
+def test_matched_pairs_are_the_paired_t_test():
+    rng = np.random.default_rng(7)
+    level = rng.gamma(1.0, 3.0, 60)
+    net = rng.poisson(np.repeat(level, 2)).astype(float)
+    arm, pair = np.tile([0, 1], 60), np.repeat(np.arange(60), 2)
+    key = Key(name="pair", codes=pair, levels=tuple(map(str, range(60))))
+    found = only(deflect(tables(arm, {"gross": net > 0, "net": net}, stratum=key), per=1)).net
+    test = stats.ttest_rel(net[arm == 0], net[arm == 1])
+    low, high = test.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    assert found.df == pytest.approx(59)
+    assert found.p == pytest.approx(test.pvalue, rel=1e-9)
+
+
+def test_arms_that_never_meet_in_a_stratum_cannot_be_compared():
+    arm = np.repeat([0, 1], 50)
+    net = np.random.default_rng(0).poisson(1.0, 100).astype(float)
+    key = Key(name="epoch", codes=arm, levels=("before", "after"))
+    result = deflect(tables(arm, {"gross": net > 0, "net": net}, stratum=key))
+    assert result.contrasts == ()
+    assert result.absent["short"].code == "no-overlap"
 
 
 def clustered(seed=2, clusters=60):

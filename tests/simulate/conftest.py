@@ -10,15 +10,19 @@ from trials.resources import folder
 from trials.simulate import rehearsal, run
 
 LINK = """
-create table trial as select a.*, coalesce(e.exposed_at, a.assigned_at) as start
+create table trial as
+select a.*, epoch(coalesce(e.exposed_at, a.assigned_at)::timestamptz) as start
 from read_csv('{f}/assignments.csv', all_varchar=true) a
 left join read_csv('{f}/exposures.csv', all_varchar=true) e using (unit);
-create table contact as select * from read_csv('{f}/contacts.csv', all_varchar=true);
+create table contact as
+select *, epoch(occurred_at::timestamptz) as moment
+from read_csv('{f}/contacts.csv', all_varchar=true);
 create table linked as
-select t.unit, t.arm, epoch(c.occurred_at::timestamptz) - epoch(t.start::timestamptz) as after,
-  c.channel, c.line, c.reason, c.outcome, c.handled = 'yes' as handled, c.contact_id
-from trial t join contact c on {on}
+select distinct t.unit, t.arm, c.moment - t.start as after, c.channel, c.line, c.reason,
+  c.outcome, c.handled = 'yes' as handled, c.contact_id
+from ({pairs}) p join trial t using (unit) join contact c using (contact_id)
 """
+PAIR = "select t.unit, c.contact_id from trial t join contact c on t.{kind} = c.{kind}"
 
 
 class Files:
@@ -27,11 +31,11 @@ class Files:
     def __init__(self, made: run.Simulated) -> None:
         self.made = made
         self.db = duckdb.connect()
-        on = ["t.phone = c.phone", "t.email = c.email", "t.account = c.account"]
-        columns = (made.folder / "units.csv").open().readline()
-        if "session" in columns:
-            on.append("t.session = c.session")
-        self.db.execute(LINK.format(f=made.folder, on=" or ".join(on)))
+        with (made.folder / "units.csv").open() as units:
+            header = units.readline()
+        kinds = [k for k in ("phone", "email", "account", "session") if k in header]
+        pairs = " union all ".join(PAIR.format(kind=kind) for kind in kinds)
+        self.db.execute(LINK.format(f=made.folder, pairs=pairs))
 
     def sql(self, text: str) -> list[tuple]:
         return self.db.execute(text).fetchall()

@@ -99,7 +99,7 @@ class Names:
         named, number = (log.trace == ON_RECORD) & log.linked, log.person
         by_phone = named & (log.channel == PHONE)
         by_email = named & ~by_phone & log.email
-        by_account = named & ~by_email & (~by_phone | (number >= self._phones))
+        by_account = named & (~by_phone | (number >= self._phones))
         withheld = words(np.where(log.trace == WITHHELD, 0, -1), ("withheld",))
         stranger = self.stranger(number, log.trace == NOT_ON_RECORD)
         return {

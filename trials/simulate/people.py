@@ -221,7 +221,7 @@ def _arms(
         return _wedge(rehearsal, exposed, cluster, common.crossing)
     if cluster is not None and common.cluster_arm is not None:
         return common.cluster_arm[cluster]
-    strata = _strata(trial, columns, n)
+    strata = strata_of(trial, columns, n)
     if cluster is not None:
         first = np.unique(cluster, return_index=True)[1]
         return _spread(strata[first], weights, rng)[cluster]
@@ -242,7 +242,8 @@ def _wedge(rehearsal: Rehearsal, exposed: Floats, cluster: Ints, crossing: Ints)
     return np.where(crossed, other, control)
 
 
-def _strata(trial: Trial, columns: dict[str, Levels], n: int) -> Ints:
+def strata_of(trial: Trial, columns: dict[str, Levels], n: int) -> Ints:
+    """The stratum of each unit, as one number; all 0 where the design has none."""
     code = np.zeros(n, dtype=np.int64)
     for name in trial.design.strata:
         code = code * len(columns[name].levels) + columns[name].codes

@@ -36,7 +36,7 @@ class Simulated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hours:
+class Hours:
     """Arrivals of units, of calls and chats, and of what may be sent at any time."""
 
     arrivals: Profile
@@ -62,7 +62,7 @@ def simulate(
     ledger = planted.Ledger(plan)
     out = {name: files.CsvFile(folder / f"{name}.csv") for name in _NAMES}
     seeds = np.random.SeedSequence(rehearsal.plan.seed)
-    hours = _hours(rehearsal)
+    hours = hours_of(rehearsal)
     common = people.shared(rehearsal, hours.arrivals, np.random.default_rng(seeds.spawn(1)[0]))
     total = rehearsal.plan.units
     for first in range(0, total, people.CHUNK):
@@ -80,17 +80,18 @@ def simulate(
     return Simulated(folder, {name: file.rows for name, file in out.items()}, truth)
 
 
-def _hours(rehearsal: Rehearsal) -> _Hours:
+def hours_of(rehearsal: Rehearsal) -> Hours:
+    """The arrivals over the days that a rehearsal spans."""
     first, last = rehearsal.dates
     before = timedelta(days=rehearsal.plan.baseline.prior_days + 8)
     after = timedelta(days=rehearsal.follow_up_days + 15)
     calls = profile(known.open_hours(), first - before, last + after, closed_on_holidays=True)
     web = profile(known.any_time(), first - before, last + after, closed_on_holidays=False)
-    return _Hours(web if rehearsal.plan.arrivals == "any-time" else calls, calls, web)
+    return Hours(web if rehearsal.plan.arrivals == "any-time" else calls, calls, web)
 
 
 def _write(
-    rehearsal: Rehearsal, plan: planted.Planted, drawn: People, hours: _Hours,
+    rehearsal: Rehearsal, plan: planted.Planted, drawn: People, hours: Hours,
     out: dict[str, files.CsvFile], rng: np.random.Generator,
 ) -> None:  # fmt: skip
     names = names_of(rehearsal)
@@ -131,7 +132,7 @@ def _filtered(file: files.CsvFile, rows: Any, columns: dict[str, pa.Array]) -> N
 
 
 def contacts(
-    rehearsal: Rehearsal, plan: planted.Planted, drawn: People, hours: _Hours,
+    rehearsal: Rehearsal, plan: planted.Planted, drawn: People, hours: Hours,
     rng: np.random.Generator,
 ) -> log.Log:  # fmt: skip
     """The contact log of these units: what they did before, at and after their exposure."""
@@ -172,7 +173,7 @@ def _before(
     return process.Attempts(unit, day, np.full(n, process.NEED), channel, yes, yes, ~yes)
 
 
-def _moments(rehearsal: Rehearsal, drawn: People, made: process.Attempts, hours: _Hours) -> Floats:
+def _moments(rehearsal: Rehearsal, drawn: People, made: process.Attempts, hours: Hours) -> Floats:
     """When contacts were made: in opening hours where people are needed to take them."""
     start, block = drawn.start[made.unit], rehearsal.block_days
     live = made.channel <= process.WEBCHAT
