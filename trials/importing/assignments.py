@@ -237,7 +237,7 @@ _NEW_UNITS = """
     SELECT :trial, s.digest, s.attributes FROM stage_units s
     WHERE NOT EXISTS (
         SELECT 1 FROM units k WHERE k.trial_id = :trial AND k.digest = s.digest)
-    ORDER BY s.line"""
+    ORDER BY s.digest"""
 _NEW_ASSIGNMENTS = """
     INSERT INTO assignments
         (unit_id, trial_id, arm_id, assigned_at, stratum, cluster, probability, position, epoch)

@@ -17,6 +17,9 @@ from sqlalchemy.orm import Session
 
 from trials.store.engine import Store, told
 
+CACHE_KIB = 256_000
+"""SQLite's page cache while staging: indexes over random hashes must fit, or each row is a seek."""
+
 Kind = Literal["int", "float", "text", "bytes"]
 _SQLITE: dict[Kind, str] = {"int": "INTEGER", "float": "REAL", "text": "TEXT", "bytes": "BLOB"}
 _POSTGRES: dict[Kind, str] = {
@@ -74,6 +77,8 @@ def stage(store: Store, **tables: Mapping[str, Kind]) -> Iterator[Staging]:
     """Open a connection with one temporary table for each of ``tables``."""
     types = _POSTGRES if store.dialect == "postgresql" else _SQLITE
     with told(), store.engine.connect() as connection:
+        if store.dialect == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KIB}")
         stages = {}
         for name, columns in tables.items():
             body = ", ".join(f"{column} {types[kind]}" for column, kind in columns.items())
