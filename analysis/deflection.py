@@ -12,6 +12,8 @@ a control C, an arm T and a window W after the exposure, per person assigned:
   A ratio to something that may be nothing says nothing: where the interval of G is not above 0,
   leakage is absent with the code ``no-gross-effect``. That is exactly where Fieller's set is
   unbounded, so every interval shown is finite and none is cut.
+  Where gross is barely established, those leakages that do get shown are the lucky draws: read one
+  whose gross interval nearly touches 0 with that in mind.
 * **avoidable**: the same as net for the avoidable part of contacts. Not every contact is coded. The
   figure takes each arm's uncoded contacts to be as avoidable as its coded ones (delta method);
   ``avoidable_coded`` counts coded ones alone, and ``avoidable_bounds`` hold whatever the uncoded
@@ -97,6 +99,7 @@ class Bounds:
 class ArmDeflection:
     """One arm against another. Counts are per ``Deflection.per`` units; leakage is a fraction.
 
+    ``displacement`` is net by channel and adds up to it; ``channels`` holds the same with intervals.
     ``relative`` is net as a fraction of the control's contacts. ``cumulative`` maps days since
     exposure to the contacts saved up to then: a curve that falls back towards zero was demand
     deferred, not deflected. ``cost`` is the cost-weighted net, in the currency of the costs.
@@ -111,6 +114,7 @@ class ArmDeflection:
     avoidable: Estimate | Absent
     avoidable_coded: Estimate | Absent
     avoidable_bounds: Bounds | Absent
+    displacement: Mapping[str, float] = field(default_factory=dict)
     channels: Mapping[str, Estimate | Absent] = field(default_factory=dict)
     lines: Mapping[str, Estimate | Absent] = field(default_factory=dict)
     cumulative: Mapping[int, Estimate | Absent] = field(default_factory=dict)
@@ -125,9 +129,7 @@ class ArmDeflection:
             "avoidable": self.avoidable.to_json(),
             "avoidable_coded": self.avoidable_coded.to_json(),
             "avoidable_bounds": self.avoidable_bounds.to_json(),
-            "displacement": {
-                name: e.estimate for name, e in self.channels.items() if isinstance(e, Estimate)
-            },
+            "displacement": dict(self.displacement),
             "channels": {name: e.to_json() for name, e in self.channels.items()},
             "lines": {name: e.to_json() for name, e in self.lines.items()},
             "cumulative": [{"day": d, **e.to_json()} for d, e in self.cumulative.items()],
@@ -210,6 +212,11 @@ def _arm(
         avoidable=_scaled(_avoidable(contrast, level=level), per),
         avoidable_coded=_scaled(coded, per),
         avoidable_bounds=bounds if isinstance(bounds, Absent) else bounds.scaled(per),
+        displacement={
+            name.removeprefix(CHANNEL): per * (contrast.control(name) - contrast.treated(name))
+            for name in contrast.names
+            if name.startswith(CHANNEL) and _occurs(contrast, name)
+        },
         channels=_ledger(contrast, CHANNEL, per=per, level=level),
         lines=_other(tables.lines, contrast, LINE, per=per, level=level),
         cumulative={

@@ -366,6 +366,17 @@ def test_no_variation_is_absent_and_never_a_zero_width_interval():
     assert found.leakage.code == "no-gross-effect"
 
 
+def test_displacement_adds_up_where_a_channel_is_the_same_for_everybody():
+    """Every chat was handled: nothing varies there, and nothing is left out of the sum."""
+    arm, values = people(n=2000)
+    values["channel:webchat"] = np.ones(2000)
+    values["net"] = values["channel:phone"] + 1.0
+    (contrast,) = deflect(tables(arm, values)).to_json()["contrasts"]
+    assert contrast["displacement"]["webchat"] == 0.0
+    assert contrast["channels"]["webchat"]["absent"] == "no-variation"
+    assert sum(contrast["displacement"].values()) == pytest.approx(contrast["net"]["estimate"])
+
+
 def test_json_has_the_contract_fields():
     arm, values = people(n=3000, gross=(0.9, 0.7))
     document = deflect(tables(arm, values)).to_json()
