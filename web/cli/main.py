@@ -20,6 +20,7 @@ COMMANDS = {
     "db": "web.cli.db:db",
     "demo": "web.cli.demo:demo",
     "import": "web.cli.importing:import_",
+    "key": "web.cli.key:key",
     "power": "web.cli.power:power",
     "report": "web.cli.report:report",
     "opportunity": "web.cli.opportunity:opportunity",

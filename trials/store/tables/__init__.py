@@ -9,6 +9,7 @@ from trials.store.tables.contacts import (
     ReasonRow,
     SourceRow,
 )
+from trials.store.tables.keys import ApiKeyRow, ReceivedRow
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
 from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
 from trials.store.tables.units import (
@@ -24,6 +25,7 @@ from trials.store.tables.units import (
 
 __all__ = [
     "PEOPLE",
+    "ApiKeyRow",
     "ArmRow",
     "AssignmentRow",
     "AuditRow",
@@ -40,6 +42,7 @@ __all__ = [
     "OutcomeRow",
     "PlanRow",
     "ReasonRow",
+    "ReceivedRow",
     "RunRow",
     "SealRow",
     "SourceRow",
