@@ -7,6 +7,7 @@ uses is kept; the list itself goes through to the per-arm files and nowhere else
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -87,7 +88,7 @@ class _Roll:
     ``joined`` are new members of a cluster that was drawn with an earlier list: they take its arm.
     """
 
-    lines: list[int] = field(default_factory=list)
+    lines: array[int] = field(default_factory=lambda: array("q"))
     keys: list[str] = field(default_factory=list)
     strata: list[tuple[str, ...]] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
@@ -95,11 +96,12 @@ class _Roll:
     known: dict[int, int] = field(default_factory=dict)
     joined: dict[int, int] = field(default_factory=dict)
     excluded: Counter[str] = field(default_factory=Counter)
+    seen: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     rows: int = 0
 
     def keep(self, places: list[int]) -> None:
         """Keep only the eligible units at these places."""
-        self.lines = [self.lines[i] for i in places]
+        self.lines = array("q", (self.lines[i] for i in places))
         self.keys = [self.keys[i] for i in places]
         self.strata = [self.strata[i] for i in places]
         self.clusters = [self.clusters[i] for i in places] if self.clusters else []
@@ -215,7 +217,9 @@ class _Enlist:
             self.roll.balance[name].append(row[i].strip())
         self.roll.lines.append(line)
         self.roll.keys.append(key)
-        self.roll.strata.append(self.columns.levels(row))
+        levels = self.columns.levels(row)
+        # One object a stratum, not one a unit: a list of a million has a handful of strata.
+        self.roll.strata.append(self.roll.seen.setdefault(levels, levels))
 
 
 def _drawn_clusters(session: Session, trial: _Trial) -> dict[int, int]:
@@ -327,6 +331,21 @@ def _draw(roll: _Roll, trial: _Trial, name: str) -> Allocation | None:
     return design.draw(roster, seed=trial.seed, trial=trial.name)
 
 
+@dataclass(slots=True)
+class _Place:
+    """Where a line stands among the eligible, for lines asked in the order of the file."""
+
+    lines: array[int]
+    at: int = 0
+
+    def of(self, line: int) -> int | None:
+        """The place of ``line``; ``None`` where it is not among them."""
+        if self.at < len(self.lines) and self.lines[self.at] == line:
+            self.at += 1
+            return self.at - 1
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Enrolment:
     """A list that has been read and drawn, on its way into the files and the store."""
@@ -341,7 +360,7 @@ class _Enrolment:
 
     def write(self, store: Store, progress: ledger.Progress) -> ledger.Report:
         """Second reading: per-arm files and staged assignments, made visible together."""
-        place = {line: i for i, line in enumerate(self.roll.lines)}
+        place = _Place(self.roll.lines)
         with (
             staging.stage(store, units=UNITS, identifiers=IDENTIFIERS) as stages,
             files.open_table(self.request.path) as table,
@@ -363,11 +382,11 @@ class _Enrolment:
         listed = {"files": [str(path) for path in out.paths]}
         return replace(report, detail={**report.detail, **listed})
 
-    def _code(self, line: int, place: dict[int, int]) -> tuple[int | None, int | None]:
+    def _code(self, line: int, place: _Place) -> tuple[int | None, int | None]:
         """The arm code of a line, and its place in the draw; the latter only where it is new."""
         if line in self.roll.joined:
             return self.roll.joined[line], JOINED
-        i = place.get(line)
+        i = place.of(line)
         if i is None or self.drawn is None:
             return self.roll.known.get(line), None
         return int(self.drawn.arm[i]), i
