@@ -16,9 +16,11 @@ from analysis.estimates import Absent, Estimate, to_json
 from analysis.frequentist.arms import arm_means
 from analysis.frequentist.difference import difference, ratio
 from analysis.frequentist.dunnett import from_contrasts
-from analysis.frequentist.multiplicity import family
+from analysis.frequentist.multiplicity import family, stretched
 from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
 from analysis.frequentist.subgroups import interaction, shrink
+from analysis.looking import Judged
+from analysis.precision import guarded, small_sample, symmetric, worst
 from analysis.tables import Grouped
 from trials.definition.model import Metric, Prior, Trial
 
@@ -39,6 +41,8 @@ class Contrast:
     posterior: Posterior | Absent | None
     guardrail: dict[str, Any] | None = None
     randomisation_p: float | None = None
+    look: dict[str, Any] | None = None
+    bounds: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The contract's contrast."""
@@ -48,21 +52,47 @@ class Contrast:
             "unadjusted": to_json(self.unadjusted), "randomisation_p": self.randomisation_p,
             "posterior": None if self.posterior is None else self.posterior.to_json(),
             "guardrail": self.guardrail,
+            **({"look": self.look} if self.look else {}),
+            **({"bounds": self.bounds} if self.bounds else {}),
         }  # fmt: skip
 
 
 def contrasts(
-    trial: Trial, tables: Mapping[str, Grouped | Absent], school: School
-) -> list[Contrast]:
-    """Every contrast of every metric, p-values adjusted within the plan's families."""
+    trial: Trial, tables: Mapping[str, Grouped | Absent], school: School,
+    judged: Judged | None = None,
+) -> list[Contrast]:  # fmt: skip
+    """Every contrast of every metric, p-values adjusted within the plan's families.
+
+    Where the plan's looks judged the main measure, its contrasts are as they were judged.
+    """
     found = [
         contrast
         for metric in trial.metrics
         for contrast in _of_metric(trial, metric, tables[metric.key], school)
     ]
     if trial.analysis.multiplicity == "dunnett":
-        return _dunnett(trial, found, tables)
-    return _adjusted(trial, found)
+        return _looked(_dunnett(trial, found, tables), judged)
+    return _looked(_adjusted(trial, _looked(found, judged), tables), judged)
+
+
+def ordinary(trial: Trial, table: Grouped | Absent) -> list[Outcome]:
+    """The main measure's ordinary estimate of each treatment arm, with the plan's covariates."""
+    return [c.difference for c in _of_metric(trial, trial.primary, table, "frequentist")]
+
+
+def _looked(found: list[Contrast], judged: Judged | None) -> list[Contrast]:
+    """The main measure's contrasts as its looks judged them."""
+    if judged is None:
+        return found
+    primary = iter(zip(judged.outcomes, judged.notes, strict=True))
+    done = []
+    for contrast in found:
+        if contrast.metric.role != "primary":
+            done.append(contrast)
+            continue
+        outcome, note = next(primary)
+        done.append(replace(contrast, difference=outcome, look=note))
+    return done
 
 
 def _of_metric(
@@ -92,13 +122,15 @@ def _contrast(
         ratio=_ratio(metric, table, arm, level=level, adjust=adjust),
         posterior=posterior(trial, metric, main) if school != "frequentist" else None,
         guardrail=_guardrail(metric, main, trial.analysis.alpha),
+        bounds=worst(metric, table, arm, level=level),
     )  # fmt: skip
 
 
 def _difference(metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool) -> Outcome:
     if metric.kind == "ratio":
         return ratio_difference(table, arm, level=level)
-    return difference(table, arm, level=level, adjust=adjust)
+    found = difference(table, arm, level=level, adjust=adjust)
+    return found if adjust else small_sample(metric, table, arm, found, level=level)
 
 
 def _ratio(metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool) -> Outcome:
@@ -142,40 +174,43 @@ FLAT = 1000.0
 
 
 def _guardrail(metric: Metric, found: Outcome, alpha: float) -> dict[str, Any] | None:
-    """Non-inferiority by the margin: is harm beyond it ruled out, shown, or still open?
-
-    The bound is the end of the two-sided interval on the harmful side, so that the interval and
-    the verdict cannot disagree (one-sided test at half of alpha).
-    """
+    """Non-inferiority by the margin, one-sided at half of alpha; see :mod:`analysis.precision`."""
     if metric.role != "guardrail" or metric.margin is None:
         return None
-    if isinstance(found, Absent):
-        return {"margin": metric.margin, "verdict": "not-known", **found.to_json()}
-    harm_low, harm_high = (
-        (found.low, found.high) if metric.better == "lower" else (-found.high, -found.low)
-    )
-    verdict = (
-        "kept" if harm_high < metric.margin
-        else "breached" if harm_low > metric.margin else "open"
-    )  # fmt: skip
-    return {
-        "margin": metric.margin, "bound": harm_high, "verdict": verdict,
-        "non_inferior": harm_high < metric.margin, "breached": harm_low > metric.margin,
-        "level": 1 - alpha / 2,
-    }  # fmt: skip
+    return guarded(found, margin=metric.margin, better=metric.better, alpha=alpha)
 
 
-def _adjusted(trial: Trial, found: list[Contrast]) -> list[Contrast]:
+def _adjusted(
+    trial: Trial, found: list[Contrast], tables: Mapping[str, Grouped | Absent]
+) -> list[Contrast]:
     """Adjust over the primary's contrasts and the secondaries; guardrails keep full alpha."""
-    method = trial.analysis.multiplicity
     inside = [i for i, c in enumerate(found) if c.metric.role != "guardrail"]
-    members = [found[i].difference for i in inside]
-    done = family(members, method, alpha=trial.analysis.alpha)
+
+    def recompute(k: int, level: float) -> Outcome:
+        return _again(trial, found[inside[k]], tables, level)
+
+    done = family(
+        [found[i].difference for i in inside], trial.analysis.multiplicity,
+        alpha=trial.analysis.alpha, recompute=recompute,
+    )  # fmt: skip
     result = list(found)
     for i, member in zip(inside, done, strict=True):
         assert member is not None
         result[i] = replace(found[i], difference=member)
     return result
+
+
+def _again(
+    trial: Trial, contrast: Contrast, tables: Mapping[str, Grouped | Absent], level: float
+) -> Outcome:
+    """A contrast at another coverage: worked out afresh where its interval is not symmetric."""
+    found, table = contrast.difference, tables[contrast.metric.key]
+    if isinstance(found, Absent) or isinstance(table, Absent):
+        return found
+    if symmetric(found):
+        return stretched(found, level)
+    arm = [a.key for a in trial.arms].index(contrast.arm)
+    return _difference(contrast.metric, table, arm, level=level, adjust=False)
 
 
 def _dunnett(

@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
 
-from analysis import checking, estimation, facts, reading, verdict
+from analysis import checking, estimation, facts, looking, reading, verdict
 from analysis.compress import compressed
 from analysis.deflection import deflect
 from analysis.estimates import Absent
 from analysis.planned import planned_against_actual
-from analysis.report import words
+from analysis.report import withhold, words
 from analysis.runs import latest_result
 from analysis.tables import Grouped
 from trials import audit, clock, registry
@@ -54,6 +54,8 @@ class _Study:
     cutoff: int
     facts: facts.Facts
     read: reading.Read
+    at: looking.Place
+    reads: tuple[reading.Read, ...] = ()
 
     @property
     def trial(self) -> Trial:
@@ -64,8 +66,13 @@ class _Study:
         return self.read.data
 
     @property
+    def shown(self) -> reading.Read:
+        """What the estimates are made of: the log as it was at the last look that has come."""
+        return self.reads[-1] if self.reads else self.read
+
+    @property
     def tables(self) -> Mapping[str, Grouped | Absent]:
-        return self.read.tables
+        return self.shown.tables
 
 
 def analyse(store: Store, order: Order) -> dict[str, Any]:
@@ -86,7 +93,12 @@ def analyse(store: Store, order: Order) -> dict[str, Any]:
         raise Conflict(f"nobody has been assigned in trial {order.key!r}",
                        "add units, or import assignments")  # fmt: skip
     read = reading.read(store, record, list(arms), beside, cutoff=clock.epoch(cutoff))
-    study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, read=read)
+    at = looking.place(record.definition, cutoff=clock.epoch(cutoff),
+                       over=record.state in {"stopped", "decided"})  # fmt: skip
+    reads = _at_looks(at, read, lambda moment: reading.read(
+        store, record, list(arms), beside, cutoff=moment))  # fmt: skip
+    study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, read=read,
+                   at=at, reads=reads)  # fmt: skip
     result = _document(study)
     return _kept(store, study, result, seconds=time.perf_counter() - began)
 
@@ -110,10 +122,29 @@ def end_of(day: date) -> datetime:
     return clock.end_of_day(day)
 
 
+def _at_looks(
+    at: looking.Place, now: reading.Read, read: Callable[[int], reading.Read]
+) -> tuple[reading.Read, ...]:
+    """The log as it stood at each look that has come; only declared looks go back to it."""
+    if at.kind != "group-sequential":
+        return (now,)
+    last = at.due[-1].number if at.due else 0
+    return tuple(now if due.number == last and at.final else read(due.cutoff) for due in at.due)
+
+
+def _judged(study: _Study) -> looking.Judged | None:
+    """The main measure under the plan's looks."""
+    key = study.trial.primary.key
+    tables = [read.tables[key] for read in study.reads]
+    estimates = [estimation.ordinary(study.trial, table) for table in tables]
+    return looking.judge(study.trial, study.at, estimates, tables)
+
+
 def _document(study: _Study) -> dict[str, Any]:
     """The result document of the contract, all but the run's own number."""
     trial, record, school = study.trial, study.record, study.order.school
-    contrasts = estimation.contrasts(trial, study.tables, school)
+    judged_looks = _judged(study)
+    contrasts = estimation.contrasts(trial, study.tables, school, judged_looks)
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
     segments = {
@@ -121,9 +152,10 @@ def _document(study: _Study) -> dict[str, Any]:
         for metric in trial.metrics
     }
     evidence = verdict.Evidence(
-        trial=trial, contrasts=contrasts, checks=checks, over=_over(study),
+        trial=trial, contrasts=contrasts, checks=checks, over=study.at.reached,
         maturing=study.data.units - sum(study.data.matured),
         harmed=_harmed(trial, segments[trial.primary.key]),
+        at=study.at, decision=judged_looks.decision if judged_looks else None,
     )  # fmt: skip
     judged = verdict.decide(evidence)
     result: dict[str, Any] = {
@@ -141,10 +173,12 @@ def _document(study: _Study) -> dict[str, Any]:
         ],
         "deflection": _deflection(study),
         "plan": _plan(study),
+        "look": looking.document(study.at, judged_looks),
         "verdict": {"decision": judged.decision, "reasons": list(judged.reasons),
                     "arm": judged.arm},
     }  # fmt: skip
     result["verdict"]["says"] = words.headline(trial, result)
+    result["withheld"] = withhold.sentence(result)
     return result
 
 
@@ -166,17 +200,10 @@ def _harmed(trial: Trial, segments: list[dict[str, Any]]) -> list[verdict.Harmed
 
 def _deflection(study: _Study) -> dict[str, Any] | None:
     """The contract's ``deflection``; ``None`` where the plan does not look at contacts."""
-    tables = study.read.deflection
+    tables = study.shown.deflection
     if isinstance(tables, Absent):
         return None if tables.code == "not-planned" else tables.to_json()
     return deflect(tables, level=1 - study.trial.analysis.alpha).to_json()
-
-
-def _over(study: _Study) -> bool:
-    ends = study.trial.about.ends
-    if ends is None or study.record.state in {"stopped", "decided"}:
-        return True
-    return study.cutoff >= clock.epoch(end_of(ends)) - 1
 
 
 def _units(study: _Study) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from analysis.bayesian.posterior import Posterior
 from analysis.checks import Check
 from analysis.estimates import Absent, Estimate
 from analysis.estimation import Contrast
+from analysis.looking import Place, printed
 from trials.definition.model import Trial
 
 Decision = Literal["scale", "scale-with-conditions", "extend", "adapt", "stop", "not-yet"]
@@ -44,7 +45,11 @@ class Harmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the rule looks at. ``over`` says that the planned end has been reached."""
+    """What the rule looks at.
+
+    ``over`` says that results may be read: the planned end or a declared look has been reached.
+    ``at`` is where the trial stands among its looks, and ``decision`` what the last one said.
+    """
 
     trial: Trial
     contrasts: Sequence[Contrast]
@@ -52,6 +57,8 @@ class Evidence:
     over: bool
     maturing: int
     harmed: Sequence[Harmed] = ()
+    at: Place | None = None
+    decision: str | None = None
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -64,16 +71,32 @@ def decide(evidence: Evidence) -> Verdict:
     if not known:
         return Verdict(decision="not-yet", reasons=(_why_absent(primary),))
     if not evidence.over:
-        return Verdict(decision="not-yet", reasons=(
-            "The planned end has not been reached, and a result read early looks larger than it is",
-        ))  # fmt: skip
+        return Verdict(decision="not-yet", reasons=(_too_early(evidence.at),))
     best = max(known, key=_probability)
-    judged = _judged(best, evidence)
+    judged = _going_on(best, evidence) or _judged(best, evidence)
     worse = [
         f"‘{c.arm}’ made the main measure worse"
         for c in known if c is not best and _clear(c, evidence.trial, side="worse")
     ]  # fmt: skip
     return replace(judged, reasons=(*judged.reasons, *worse, *(h.says for h in evidence.harmed)))
+
+
+def _too_early(at: Place | None) -> str:
+    early = "and a result read early looks larger than it is"
+    if at is not None and at.kind == "group-sequential" and at.next is not None:
+        return f"The first look is due on {printed(at.next)}, {early}"
+    return f"The planned end has not been reached, {early}"
+
+
+def _going_on(best: Contrast, evidence: Evidence) -> Verdict | None:
+    """Looks that crossed no bound leave the trial running, whatever a single look suggests."""
+    at = evidence.at
+    if at is None or evidence.decision != "continue":
+        return None
+    reason = f"Look {at.due[-1].number} of {at.of} crossed no bound"
+    if at.next is not None:
+        reason += f"; the next is due on {printed(at.next)}"
+    return Verdict(decision="extend", arm=best.arm, reasons=(reason, *_waiting(evidence)))
 
 
 def _judged(best: Contrast, evidence: Evidence) -> Verdict:

@@ -317,6 +317,12 @@ def _latest_runs(session: Session) -> dict[int, RunRow]:
     return {row.trial_id: row for row in rows}
 
 
+def _says(result: dict[str, Any]) -> str:
+    """The finding in a sentence, or why it is withheld until a declared look."""
+    says: str = result.get("withheld") or result["verdict"]["says"]
+    return says
+
+
 def _summary(
     row: TrialRow, units: dict[int, int], plans: dict[int, str], runs: dict[int, RunRow]
 ) -> TrialSummary:
@@ -327,5 +333,5 @@ def _summary(
         plan_hash=plans.get(row.id) or plan.plan_hash(definition_of(row)),
         locked=row.id in plans, units=units.get(row.id, 0), starts=row.starts, ends=row.ends,
         run_at=run.at if run else None,
-        verdict_says=run.result["verdict"]["says"] if run else None, decision=row.decision,
+        verdict_says=_says(run.result) if run else None, decision=row.decision,
     )  # fmt: skip

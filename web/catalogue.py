@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from analysis.report.withhold import withheld
 from trials import registry
 from trials.errors import SignpostError
 from trials.registry import TrialRecord, TrialSummary
@@ -26,7 +27,7 @@ class Catalogue(Protocol):
         ...
 
     def result(self, key: str) -> dict[str, Any] | None:
-        """The latest result document of a trial, if it has one. Raises ``NotFound``."""
+        """The latest result of a trial, if any, as it may be shown. Raises ``NotFound``."""
         ...
 
     def troubles(self) -> list[str]:
@@ -51,9 +52,10 @@ class StoreCatalogue:
             return registry.load(session, key)
 
     def result(self, key: str) -> dict[str, Any] | None:
-        """The latest result document of a trial, if it has one. Raises ``NotFound``."""
+        """The latest result of a trial, if any, as it may be shown. Raises ``NotFound``."""
         with self._store.read() as session:
-            return registry.latest_result(session, key)
+            found = registry.latest_result(session, key)
+        return None if found is None else withheld(found)
 
     def troubles(self) -> list[str]:
         """Why the service is not ready; empty when it is."""

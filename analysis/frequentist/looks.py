@@ -100,6 +100,7 @@ def read(
     spending: Spending = OBRIEN_FLEMING,
     futility: tuple[float, float, Spending] | None = None,
     better: Literal["lower", "higher"] = "lower",
+    timing: Sequence[float] | None = None,
 ) -> Reading | Absent:
     """Judge the looks made so far.
 
@@ -111,6 +112,7 @@ def read(
         spending: how it is spent.
         futility: (drift of the planned effect, beta, its spending) for non-binding futility.
         better: which sign of the estimate is a benefit.
+        timing: the share of the plan's time at each look, where the error is spent by that.
 
     Returns:
         The reading at the first look that crossed a bound, else at the latest.
@@ -119,7 +121,7 @@ def read(
         return Absent("no-look", "No look has been made yet.")
     if np.any(~(np.diff([0.0, *fractions]) > 0)):
         return Absent("information-not-growing", "A look holds no more information than the last.")
-    looks = boundaries(fractions, alpha=alpha, spending=spending, final=final)
+    looks = boundaries(fractions, alpha=alpha, spending=spending, final=final, timing=timing)
     if futility is not None:
         drift, beta, spends = futility
         looks = with_futility(looks, drift, beta=beta, spending=spends)

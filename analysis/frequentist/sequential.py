@@ -60,6 +60,7 @@ def boundaries(
     sides: int = 2,
     spending: Spending = OBRIEN_FLEMING,
     final: bool = True,
+    timing: Sequence[float] | None = None,
 ) -> tuple[Look, ...]:
     """The efficacy bounds at looks with these shares of the planned information.
 
@@ -70,6 +71,8 @@ def boundaries(
         spending: how it is spent.
         final: whether the last look ends the trial and so uses all that is left, whatever share
             of the information has come in.
+        timing: the share of the plan's time at each look, where the error is spent by that rather
+            than by the information (Lan and DeMets 1989); only ratios of ``fractions`` matter then.
 
     Raises:
         ValueError: the shares do not increase, or alpha is out of range.
@@ -79,7 +82,8 @@ def boundaries(
     walk, looks, used = start(fractions), [], 0.0
     for k, t in enumerate(fractions):
         last = final and k == len(fractions) - 1
-        due = alpha / sides if last else spending.spent(t, alpha / sides)
+        when = t if timing is None else timing[k]
+        due = alpha / sides if last else spending.spent(when, alpha / sides)
         bound = _bound(walk, t, due - used, sides)
         used = max(used, due)
         looks.append(

@@ -31,7 +31,10 @@ def analyse(context: Context, key: str, school: Any, cutoff: str | None, seed: i
 
 def _told(result: dict[str, Any]) -> str:
     verdict = result["verdict"]
-    lines = [verdict["says"], f"Decision by the plan's rule: {verdict['decision']}"]
+    lines = [verdict["says"]]
+    if result.get("withheld"):
+        lines.append(f"This is a peek, not a result. Pages and reports say: {result['withheld']}.")
+    lines += [f"Decision by the plan's rule: {verdict['decision']}"]
     lines += [f"  because: {reason}" for reason in verdict["reasons"]]
     lines += [
         f"  check {check['key']}: {check['verdict']}. {check['says']}"

@@ -22,6 +22,7 @@ from web.cli.context import Context, json_option, pass_context, say
 @pass_context
 def report(context: Context, key: str, fmt: str, output: Path) -> None:
     """Write the latest result of trial KEY to a file."""
+    from analysis.report.withhold import withheld
     from analysis.runs import latest_result
     from trials import registry
 
@@ -30,6 +31,7 @@ def report(context: Context, key: str, fmt: str, output: Path) -> None:
         result = latest_result(session, key)
     if result is None:
         raise Conflict(f"trial {key!r} has not been analysed", f"run 'signpost analyse {key}'")
+    result = withheld(result)
     output.parent.mkdir(parents=True, exist_ok=True)
     if fmt == "json":
         text = json.dumps(result, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -31,6 +31,8 @@ def scale(context: Context, key: str, assumptions: Path | None, arm: str | None,
         result = latest_result(session, key)
     if result is None:
         raise Conflict(f"trial {key!r} has not been analysed", f"run 'signpost analyse {key}'")
+    if held := result.get("withheld"):
+        raise Conflict(str(held), "make the case once the look has come")
     text = read_text(assumptions) if assumptions else ""
     case = worth.case_for(record.definition, result, assumptions=text, arm=arm, seed=seed)
     lines = []
