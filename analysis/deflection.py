@@ -99,7 +99,7 @@ class Bounds:
 class ArmDeflection:
     """One arm against another. Counts are per ``Deflection.per`` units; leakage is a fraction.
 
-    ``displacement`` is net by channel and adds up to it; ``channels`` holds the same with intervals.
+    ``displacement`` is net by channel and adds up to it; ``channels`` has the same with intervals.
     ``relative`` is net as a fraction of the control's contacts. ``cumulative`` maps days since
     exposure to the contacts saved up to then: a curve that falls back towards zero was demand
     deferred, not deflected. ``cost`` is the cost-weighted net, in the currency of the costs.
