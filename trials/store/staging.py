@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from trials.store.engine import Store, told
 
-CACHE_KIB = 256_000
+CACHE_KIB = 128_000
 """SQLite's page cache while staging: indexes over random hashes must fit, or each row is a seek."""
 
 Kind = Literal["int", "float", "text", "bytes"]
