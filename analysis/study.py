@@ -10,17 +10,18 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
 
-from analysis import checking, estimation, facts, looking, reading, verdict
+from analysis import checking, estimation, facts, looking, reading, redrawing, verdict
 from analysis.compress import compressed
 from analysis.deflection import deflect
 from analysis.estimates import Absent
 from analysis.planned import planned_against_actual
 from analysis.report import withhold, words
+from analysis.report.reading import arm_title
 from analysis.runs import latest_result
 from analysis.tables import Grouped
 from trials import audit, clock, registry
@@ -140,11 +141,20 @@ def _judged(study: _Study) -> looking.Judged | None:
     return looking.judge(study.trial, study.at, estimates, tables)
 
 
+def _redrawn(study: _Study, found: list[estimation.Contrast]) -> list[estimation.Contrast]:
+    """The main measure's contrasts with their randomisation p-values, where these can be had."""
+    p = redrawing.p_values(study.trial, study.shown.drawn, seed=study.order.seed)
+    return [
+        replace(c, randomisation_p=p.get(c.arm)) if c.metric.role == "primary" else c
+        for c in found
+    ]  # fmt: skip
+
+
 def _document(study: _Study) -> dict[str, Any]:
     """The result document of the contract, all but the run's own number."""
     trial, record, school = study.trial, study.record, study.order.school
     judged_looks = _judged(study)
-    contrasts = estimation.contrasts(trial, study.tables, school, judged_looks)
+    contrasts = _redrawn(study, estimation.contrasts(trial, study.tables, school, judged_looks))
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
     segments = {
@@ -192,7 +202,8 @@ def _harmed(trial: Trial, segments: list[dict[str, Any]]) -> list[verdict.Harmed
         return bool(min(sign * ends["low"], sign * ends["high"]) > 0)
 
     return [
-        verdict.Harmed(arm=c["arm"], by=entry["by"], level=entry["level"])
+        verdict.Harmed(arm=c["arm"], by=entry["by"], level=entry["level"],
+                       title=arm_title(trial, c["arm"]))
         for entry in segments for c in entry["contrasts"]
         if worse(c["difference"]) and worse(c["shrunk"])
     ]  # fmt: skip

@@ -15,6 +15,8 @@ from analysis.checks import Check
 from analysis.estimates import Absent, Estimate
 from analysis.estimation import Contrast
 from analysis.looking import Place, printed
+from analysis.report.figures import chance
+from analysis.report.reading import arm_title
 from trials.definition.model import Trial
 
 Decision = Literal["scale", "scale-with-conditions", "extend", "adapt", "stop", "not-yet"]
@@ -36,11 +38,13 @@ class Harmed:
     arm: str
     by: str
     level: str
+    title: str = ""
 
     @property
     def says(self) -> str:
         """One sentence for the reasons."""
-        return f"‘{self.arm}’ made the main measure worse where {self.by} is ‘{self.level}’"
+        name = self.title or self.arm
+        return f"‘{name}’ made the main measure worse where {self.by} is ‘{self.level}’"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ def decide(evidence: Evidence) -> Verdict:
     best = max(known, key=_probability)
     judged = _going_on(best, evidence) or _judged(best, evidence)
     worse = [
-        f"‘{c.arm}’ made the main measure worse"
+        f"‘{arm_title(evidence.trial, c.arm)}’ made the main measure worse"
         for c in known if c is not best and _clear(c, evidence.trial, side="worse")
     ]  # fmt: skip
     return replace(judged, reasons=(*judged.reasons, *worse, *(h.says for h in evidence.harmed)))
@@ -100,27 +104,29 @@ def _going_on(best: Contrast, evidence: Evidence) -> Verdict | None:
 
 
 def _judged(best: Contrast, evidence: Evidence) -> Verdict:
+    title = arm_title(evidence.trial, best.arm)
     rule = evidence.trial.analysis.decision
     better, harm = _probability(best), 1 - _probability(best)
     if better >= rule.ship_if_probability and _clear(best, evidence.trial):
         return _shipped(best, evidence, better)
     if harm >= rule.stop_for_harm_probability:
         return Verdict(decision="stop", arm=best.arm, reasons=(
-            f"It is {harm:.0%} probable that ‘{best.arm}’ makes the main measure worse",
+            f"It is {chance(harm)} probable that ‘{title}’ makes the main measure worse",
         ))  # fmt: skip
     if _too_small(best):
         return Verdict(decision="stop", arm=best.arm, reasons=(
             "An effect as large as the plan called worth finding has been ruled out",
         ))  # fmt: skip
     unsettled = (
-        f"It is {better:.0%} probable that ‘{best.arm}’ is better, where the plan asks for "
+        f"It is {chance(better)} probable that ‘{title}’ is better, where the plan asks for "
         f"{rule.ship_if_probability:.0%} and an interval clear of no effect"
     )
     return Verdict(decision="extend", arm=best.arm, reasons=(unsettled, *_waiting(evidence)))
 
 
 def _shipped(best: Contrast, evidence: Evidence, probability: float) -> Verdict:
-    reasons = [f"It is {probability:.1%} probable that ‘{best.arm}’ is better on the main measure"]
+    title = arm_title(evidence.trial, best.arm)
+    reasons = [f"It is {chance(probability)} probable that ‘{title}’ is better on the main measure"]
     guards = [c for c in evidence.contrasts if c.arm == best.arm and c.guardrail]
     breached = [c for c in guards if c.guardrail and c.guardrail["verdict"] == "breached"]
     if breached:
