@@ -1,14 +1,19 @@
 """Assignments and outcomes analysed from the store, against tea-tasting on the same rows.
 
 ``signpost`` is the whole run from the database file to the stored result document (checks, two
-metrics, posterior, ratio); tea-tasting reads the same rows from Parquet through DuckDB and gives two
-differences. gbstats needs NumPy 1 and pandas 1 and so an environment of its own: it is left out.
+metrics, posterior, ratio); tea-tasting reads the same rows from Parquet through DuckDB, gbstats the same
+rows from CSV through pandas, and both give two differences. gbstats needs NumPy 1 and pandas 1: it gets
+an environment of its own, made with uv where that is at hand.
 """
 
 from __future__ import annotations
 
 import csv
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -100,18 +105,59 @@ def tea_tasting(folder: Path) -> float:
     return statistics.median(runs)
 
 
+GBSTATS = """
+import sys, time, pandas as pd
+from gbstats.frequentist.tests import FrequentistConfig, TwoSidedTTest
+from gbstats.models.statistics import SampleMeanStatistic
+began = time.perf_counter()
+rows = pd.read_csv(sys.argv[1]).merge(pd.read_csv(sys.argv[2]), on="unit")
+arms = [group for _, group in rows.groupby("arm")]
+for metric in ("paid", "amount"):
+    pair = tuple(SampleMeanStatistic(n=len(g), sum=g[metric].sum(), sum_squares=(g[metric] ** 2).sum()) for g in arms)
+    TwoSidedTTest(*pair, FrequentistConfig(difference_type="absolute")).compute_result()
+print(time.perf_counter() - began)
+"""
+
+
+def gbstats_environment(folder: Path) -> Path | None:
+    """A Python with gbstats in it, or ``None`` where none can be made here."""
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    if not os.access(uv, os.X_OK):
+        return None
+    python = folder / "env" / "bin" / "python"
+    wanted = ("gbstats==0.8.0", "pandas==1.5.3", "numpy==1.26.4")
+    for command in (
+        [uv, "venv", "-q", folder / "env"],
+        [uv, "pip", "install", "-q", "--python", python, *wanted],
+    ):
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+    return python
+
+
+def gbstats(python: Path | None, folder: Path) -> float | None:
+    if python is None:
+        return None
+    command = [python, "-c", GBSTATS, folder / "given.csv", folder / "measured.csv"]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(3)]
+    return statistics.median(float(run.stdout) for run in runs)
+
+
 def main() -> None:
-    print(
-        f"{'units':>10} {'import given':>13} {'import measured':>16} {'analysis':>9} {'tea-tasting':>12}   (seconds)"
-    )
-    for n in (10_000, 100_000, 1_000_000):
-        with tempfile.TemporaryDirectory() as name:
-            make(Path(name), n)
-            given, measured, analysis = signpost(Path(name))
-            print(
-                f"{n:>10,} {given:13.1f} {measured:16.1f} {analysis:9.2f} {tea_tasting(Path(name)):12.2f}",
-                flush=True,
-            )
+    titles = ("units", "import given", "import measured", "analysis", "tea-tasting", "gbstats")
+    print("".join(f"{title:>17}" for title in titles), " (seconds)")
+    with tempfile.TemporaryDirectory() as kept:
+        python = gbstats_environment(Path(kept))
+        for n in (10_000, 100_000, 1_000_000):
+            with tempfile.TemporaryDirectory() as name:
+                make(Path(name), n)
+                times = (
+                    *signpost(Path(name)),
+                    tea_tasting(Path(name)),
+                    gbstats(python, Path(name)),
+                )
+            cells = ("not run" if t is None else f"{t:.2f}" for t in times)
+            print(f"{n:>17,}" + "".join(f"{cell:>17}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":
