@@ -17,6 +17,7 @@ from analysis.bayesian.sampler import Sampled
 from analysis.tables import Floats
 
 RHAT, ESS, BFMI = 1.01, 400.0, 0.3
+NUISANCE_ESS = 100.0  # parameters that are not reported must have mixed, but need no precision
 WATCHED_TOO = ("alpha", "icc", "omega", "sigma")
 
 
@@ -68,7 +69,7 @@ def diagnose(sampled: Sampled, watch: tuple[str, ...]) -> Diagnostics:
     tail = {name: value[2] for name, value in found.items()}
     return Diagnostics(
         rhat=rhat, ess_bulk=bulk, ess_tail=tail, divergences=divergences, bfmi=energy,
-        failures=_failures(rhat, bulk, tail, divergences, energy),
+        failures=_failures(rhat, bulk, tail, divergences, energy, watch),
     )  # fmt: skip
 
 
@@ -104,15 +105,16 @@ def bfmi(energy: Floats) -> float:
 
 def _failures(
     rhat: Mapping[str, float], bulk: Mapping[str, float], tail: Mapping[str, float],
-    divergences: int, energy: float,
+    divergences: int, energy: float, watch: tuple[str, ...],
 ) -> tuple[str, ...]:  # fmt: skip
     out = []
     for name in rhat:
         if not rhat[name] <= RHAT:
             out.append(f"the chains disagree about {name} (R-hat {rhat[name]:.3f} above {RHAT})")
-        if not bulk[name] >= ESS:
-            out.append(f"{name} has only {bulk[name]:.0f} effective draws, {ESS:.0f} are needed")
-        if not tail[name] >= ESS:
+        enough = ESS if name in watch else NUISANCE_ESS
+        if not bulk[name] >= enough:
+            out.append(f"{name} has only {bulk[name]:.0f} effective draws, {enough:.0f} are needed")
+        if not tail[name] >= enough:
             out.append(f"the tails of {name} have only {tail[name]:.0f} effective draws")
     if divergences:
         out.append(f"{divergences} draws diverged, so part of the posterior was not explored")

@@ -90,7 +90,7 @@ class TestDensities:
             theta = rng(seed).normal(0, 0.3, 4)
             level = np.exp(a["log_typical"] + 2 * theta[0] + np.array([0, theta[1]]))
             omega = np.exp(theta[2:])
-            size = omega[a["arm"]] ** -2
+            size = 1 / (omega[a["arm"]] ** 2 + 1e-6)
             log_p = stats.nbinom.logpmf(a["value"], size, size / (size + level[a["arm"]]))
             delta = level[1] - level[0]
             prior = (
@@ -211,13 +211,13 @@ class TestDensities:
     def test_survival(self) -> None:
         data, f, values = DATA["survival"], compiled(DATA["survival"]), []
         a = data.arrays
-        c = float(a["centring"])
+        c = survival.CENTRING
         for seed in range(3):
             draw = rng(seed)
             walk, sd, beta = draw.normal(0, 0.3, 8), draw.uniform(0.1, 0.4), draw.normal(0, 0.2)
-            z = draw.normal(0, 0.3, 7)
+            z, omega = draw.normal(0, 0.3, 7), np.hypot(sd, survival.FLOOR)
             base = a["log_typical"] + walk
-            tilt = sd ** (1 - c) * a["basis"] @ z
+            tilt = omega ** (1 - c) * a["basis"] @ z
 
             def mean(b: float, base: np.ndarray = base, tilt: np.ndarray = tilt) -> float:
                 return restricted_mean(np.exp(base + b + tilt), a["width"])
@@ -231,7 +231,7 @@ class TestDensities:
             log_p = stats.binom.logpmf(a["events"], at_risk, -np.expm1(-hazard))[:, real].sum()
             want = log_p + stats.norm.logpdf(walk[0], 0, 1.5)
             want += stats.norm.logpdf(np.diff(walk), 0, 0.5).sum()
-            want += stats.halfnorm.logpdf(sd, scale=0.3) + stats.norm.logpdf(z, 0, sd**c).sum()
+            want += stats.halfnorm.logpdf(sd, scale=0.3) + stats.norm.logpdf(z, 0, omega**c).sum()
             want += np.log(slope) + cut_normal(delta, -control, 28 - control, data)
             point = {
                 "walk": walk, "departure_sd_log__": np.log(sd), "departure_z": z[None],
@@ -268,21 +268,23 @@ def stratified_point(data: ModelData, draw: np.random.Generator) -> tuple[dict[s
     effects = {}
     for name, label in (("strata", "stratum"), ("segments", "segment_baseline")):
         sd, c, used = draw.uniform(0.2, 0.6), binomial.CENTRING[name], a[f"{name}_used"]
-        scale = np.where(used > 0, sd**c, 1.0)
+        tau = np.hypot(sd, binomial.FLOOR[name])
+        scale = np.where(used > 0, tau**c, 1.0)
         z = draw.normal(0, scale)
         point |= {f"{label}_sd_log__": np.log(sd), f"{label}_z": z}
         total += stats.halfnorm.logpdf(sd) + stats.norm.logpdf(z, 0, scale).sum()
-        effects[name] = sd ** (1 - c) * a[f"{name}_basis"] @ z
+        effects[name] = tau ** (1 - c) * a[f"{name}_basis"] @ z
     differ, c, used = (
         draw.uniform(0.05, 0.3),
         binomial.CENTRING["heterogeneity"],
         a["segments_used"],
     )
-    scale = np.where(used > 0, differ**c, 1.0)
+    tau = np.hypot(differ, binomial.FLOOR["heterogeneity"])
+    scale = np.where(used > 0, tau**c, 1.0)
     zh = draw.normal(0, scale)
     point |= {"heterogeneity_sd_log__": np.log(differ), "heterogeneity_z": zh[None]}
     total += stats.halfnorm.logpdf(differ, scale=0.3) + stats.norm.logpdf(zh, 0, scale).sum()
-    tilt = differ ** (1 - c) * a["segments_basis"] @ zh
+    tilt = tau ** (1 - c) * a["segments_basis"] @ zh
     point |= {"alpha": alpha, "beta": np.array([beta])}
     total += stats.logistic.logpdf(alpha)
 

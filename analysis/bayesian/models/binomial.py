@@ -41,6 +41,8 @@ LEVEL_SD = 1.0  # half-normal scale of the sds of strata and segments, in logits
 HETEROGENEITY_SD = 0.3  # half-normal scale of the effect's sd between segments, in logits
 # How far effects are centred (Papaspiliopoulos, Roberts & Sköld 2007): with these shares data sets
 # from 40 to 4,000 units a cell were walked without divergences. It does not change the posterior.
+# The sds' floors, in logits: too small to matter, they keep chains out of the neck of the funnel.
+FLOOR = {"strata": 0.05, "segments": 0.05, "heterogeneity": 0.01}
 CENTRING = {"strata": 0.7, "segments": 0.5, "heterogeneity": 0.3}
 ICC = (1.0, 9.0)  # beta prior of the intra-cluster correlation
 
@@ -184,21 +186,22 @@ def _terms(data: ModelData, alpha: Any) -> tuple[Any, Any]:
         if size:
             basis, used = shared_data(data, f"{name}_basis", f"{name}_used")
             spread = pm.HalfNormal(f"{label}_sd", LEVEL_SD)
-            walk = _walk(label, spread, used, CENTRING[name], (size - 1,))
+            walk = _walk(label, spread, used, name, (size - 1,))
             effects[name] = pm.Deterministic(label, pt.dot(basis, walk))
             if name == "segments":
                 differ = pm.HalfNormal("heterogeneity_sd", HETEROGENEITY_SD)
                 shape = (arms, size - 1)
-                walk = _walk("heterogeneity", differ, used, CENTRING["heterogeneity"], shape)
+                walk = _walk("heterogeneity", differ, used, "heterogeneity", shape)
                 effects["tilt"] = pm.Deterministic("heterogeneity", pt.dot(walk, basis.T))
     tilt = effects.get("tilt", pt.zeros((arms, 1)))
     strata, segments = effects["strata"], effects["segments"]
     return lambda s, g: alpha + strata[s] + segments[g], tilt
 
 
-def _walk(label: str, sd: Any, used: Any, centring: float, shape: tuple[int, ...]) -> Any:
+def _walk(label: str, spread: Any, used: Any, kind: str, shape: tuple[int, ...]) -> Any:
     """Coefficients ~ Normal(0, sd), walked partly centred; unused ones keep a fixed sd."""
     pm, pt = libraries()
+    sd, centring = pt.sqrt(spread**2 + FLOOR[kind] ** 2), CENTRING[kind]
     z = pm.Normal(f"{label}_z", 0, pt.switch(used > 0, sd**centring, 1.0), shape=shape)
     return sd ** (1 - centring) * z
 
@@ -227,16 +230,20 @@ def draw_prior(data: ModelData, rng: np.random.Generator) -> Params:
         out[label] = np.zeros(1)
         if data.sizes[name]:
             basis, _ = contrasts(levels, levels)
-            out[label] = basis @ (abs(rng.normal(0, LEVEL_SD)) * rng.normal(size=levels - 1))
+            out[label] = basis @ (_sd(name, LEVEL_SD, rng) * rng.normal(size=levels - 1))
     levels = data.labels["segments"] if data.sizes["segments"] else 1
     out["heterogeneity"] = np.zeros((arms - 1, levels))
     if data.sizes["segments"]:
         basis, _ = contrasts(levels, levels)
-        spread = abs(rng.normal(0, HETEROGENEITY_SD))
+        spread = _sd("heterogeneity", HETEROGENEITY_SD, rng)
         out["heterogeneity"] = spread * rng.normal(size=(arms - 1, levels - 1)) @ basis.T
     if data.sizes["clustered"]:
         out["icc"] = rng.beta(*ICC)
     return {**out, **_solved(out, data, rng)}
+
+
+def _sd(kind: str, scale: float, rng: np.random.Generator) -> float:
+    return float(np.hypot(rng.normal(0, scale), FLOOR[kind]))
 
 
 def _solved(out: Params, data: ModelData, rng: np.random.Generator) -> Params:
@@ -295,17 +302,22 @@ def statistics(data: ModelData) -> Mapping[str, float]:
     return out
 
 
+def _prior_of(name: str, scale: float, kind: str) -> str:
+    return f"{name}² = t² + {FLOOR[kind]:g}², t ~ HalfNormal({scale:g})"
+
+
 def notation(data: ModelData) -> tuple[str, ...]:
     """The model in Unicode mathematics."""
     parts = ["α"]
     lines = []
     if data.sizes["strata"]:
         parts.append("sₛ")
-        lines.append(f"s ~ ZeroSumNormal(τₛ), τₛ ~ HalfNormal({LEVEL_SD:g})")
+        lines.append(f"s ~ ZeroSumNormal(τₛ), {_prior_of('τₛ', LEVEL_SD, 'strata')}")
     if data.sizes["segments"]:
         parts.append("g")
-        lines.append(f"g ~ ZeroSumNormal(τ_g), τ_g ~ HalfNormal({LEVEL_SD:g})")
-        lines.append(f"hₖ ~ ZeroSumNormal(τₕ), τₕ ~ HalfNormal({HETEROGENEITY_SD:g})")
+        lines.append(f"g ~ ZeroSumNormal(τ_g), {_prior_of('τ_g', LEVEL_SD, 'segments')}")
+        prior = _prior_of("τₕ", HETEROGENEITY_SD, "heterogeneity")
+        lines.append(f"hₖ ~ ZeroSumNormal(τₕ), {prior}")
     parts += ["βₖ", "hₖ"] if data.sizes["segments"] else ["βₖ"]
     likelihood = "y ~ Binomial(n, p)"
     if data.sizes["clustered"]:

@@ -32,6 +32,9 @@ from analysis.tables import Floats, Histogram
 
 KEY = "negative-binomial"
 BASE_SD = 2.0  # sd of the control's log mean about the typical value: a factor of 50 either way
+# Added to ω²: a millionth cannot be told from Poisson, and without it Γ(y + 1/ω²)/Γ(1/ω²) loses all
+# its digits as ω nears zero, which traps chains there.
+LEAST = 1e-6
 OVERDISPERSION_SD = 1.0  # half-normal scale of ω, the root of 1/size
 
 
@@ -83,12 +86,11 @@ def build(data: ModelData) -> Any:
         delta = pm.Deterministic("effect", level[1:] - level[0])
         term = effect_prior_term(delta, log_level[1:], -level[0], None, mean, sd)
         pm.Potential("prior_on_effect", pt.sum(term))
-        size = omega**-2
-        log_mu, k = log_level[arm], size[arm]
-        log_total = pt.log(k + pt.exp(log_mu))
+        log_mu, k = log_level[arm], 1 / (omega**2 + LEAST)[arm]
+        ratio = pt.log1p(pt.exp(log_mu) / k)
         log_p = (
-            pt.gammaln(value + k) - pt.gammaln(k) + k * (pt.log(k) - log_total)
-            + value * (log_mu - log_total)
+            pt.gammaln(value + k) - pt.gammaln(k) - value * pt.log(k) - k * ratio
+            + value * (log_mu - ratio)
         )  # fmt: skip
         pm.Potential("likelihood", pt.sum(times * log_p))
     return model
@@ -103,7 +105,7 @@ def log_density(theta: Floats, data: ModelData) -> float:
     term = effect_prior_log(level[1:] - level[0], log_level[1:], -level[0], None, a)
     omega = np.exp(log_omega)
     prior = -0.5 * base**2 + np.sum(-0.5 * (omega / OVERDISPERSION_SD) ** 2 + log_omega)
-    mu, k = level[a["arm"]], omega[a["arm"]] ** -2
+    mu, k = level[a["arm"]], 1 / (omega[a["arm"]] ** 2 + LEAST)
     value = a["value"]
     log_p = (
         special.gammaln(value + k) - special.gammaln(k) - k * np.log1p(mu / k)
@@ -145,7 +147,7 @@ def replicate(params: Params, data: ModelData, rng: np.random.Generator) -> Mode
     units = np.bincount(a["arm"], a["times"], arms).astype(np.int64)
     rows = []
     for k in range(arms):
-        size = max(float(params["omega"][k]), 1e-6) ** -2
+        size = 1 / (float(params["omega"][k]) ** 2 + LEAST)
         mu = float(params["level"][k])
         counts = rng.poisson(rng.gamma(size, mu / size, units[k]))
         values, times = np.unique(counts, return_counts=True)

@@ -37,6 +37,9 @@ KEY = "piecewise-exponential"
 INTERVALS = 8
 BASE_SD = 1.5  # sd of the first log hazard about the typical one
 STEP_SD = 0.5  # sd of the steps between neighbouring intervals' log hazards
+# A floor of γ's sd too small to matter, and how far γ is centred: they keep chains out of the neck
+# of the funnel and change nothing else.
+FLOOR, CENTRING = 0.02, 0.3
 DEPARTURE_SD = 0.3  # half-normal scale of the sd of γ
 
 
@@ -63,13 +66,12 @@ def prepare(
     rate = typical or float(events.sum() / (events.sum() + calm.sum()))
     real = len(cuts) - 1
     basis, used = contrasts(real, INTERVALS)
-    summed = {"events": _summed(events, cuts), "calm": _summed(calm, cuts)}
     return ModelData(
         model=KEY, sizes={"arms": len(order)}, arms=table.arms, order=order, prior=given,
         typical=rate, unit=f"{table.time_unit}s without contact",
         labels={"cuts": tuple(cuts), "censored": censored, "units": n[list(order)]},
         arrays={
-            **summed, "centring": _centring(summed["events"][:, :real], summed["calm"][:, :real]),
+            "events": _summed(events, cuts), "calm": _summed(calm, cuts),
             "width": np.r_[np.diff(cuts).astype(float), np.zeros(INTERVALS - real)],
             "basis": basis, "used": used, "log_typical": np.asarray(np.log(rate)),
             **prior_arrays(given, float(days)),
@@ -110,18 +112,6 @@ def _summed(values: Floats, cuts: np.ndarray) -> Floats:
     return out
 
 
-def _centring(events: Floats, calm: Floats) -> np.ndarray:
-    """How far departures are centred: the more events an interval has, the further.
-
-    The share of the log hazard ratios' variance between intervals that is not sampling error; it
-    changes how the posterior is walked, not what it is.
-    """
-    log_hazard = np.log((events + 0.5) / (events + calm + 1))
-    noise = float(np.mean(1 / (events + 0.5)))
-    between = max(float((log_hazard[1:] - log_hazard[0]).var()) - noise, 0.005)
-    return np.asarray(between / (between + noise))
-
-
 def build(data: ModelData) -> Any:
     """The PyMC model."""
     pm, pt = libraries()
@@ -131,9 +121,7 @@ def build(data: ModelData) -> Any:
         events, calm, width, basis, used = shared_data(
             data, "events", "calm", "width", "basis", "used"
         )
-        typical, centring, mean, sd = shared_data(
-            data, "log_typical", "centring", "prior_mean", "prior_sd"
-        )
+        typical, mean, sd = shared_data(data, "log_typical", "prior_mean", "prior_sd")
         walk = pm.Flat("walk", shape=INTERVALS)
         steps = walk[1:] - walk[:-1]
         pm.Potential(
@@ -141,10 +129,11 @@ def build(data: ModelData) -> Any:
         )
         log_base = typical + walk
         spread = pm.HalfNormal("departure_sd", DEPARTURE_SD)
-        scale = pt.switch(used > 0, spread**centring, 1.0)
+        omega = pt.sqrt(spread**2 + FLOOR**2)
+        scale = pt.switch(used > 0, omega**CENTRING, 1.0)
         z = pm.Normal("departure_z", 0, scale, shape=(arms - 1, INTERVALS - 1))
         beta = pm.Flat("beta", shape=arms - 1)
-        tilt = beta[:, None] + spread ** (1 - centring) * pt.dot(z, basis.T)
+        tilt = beta[:, None] + omega ** (1 - CENTRING) * pt.dot(z, basis.T)
         log_hazard = pm.Deterministic(
             "log_hazard", pt.concatenate([log_base[None, :], log_base + tilt])
         )
@@ -183,7 +172,7 @@ def draw_prior(data: ModelData, rng: np.random.Generator) -> Params:
     steps = rng.normal(0, STEP_SD, real - 1)
     log_base = np.full(INTERVALS, float(a["log_typical"]) + BASE_SD * rng.normal())
     log_base[1:real] += np.cumsum(steps)
-    spread = abs(rng.normal(0, DEPARTURE_SD))
+    spread = np.hypot(rng.normal(0, DEPARTURE_SD), FLOOR)
     tilt = np.zeros((arms - 1, INTERVALS))
     tilt += spread * rng.normal(size=(arms - 1, INTERVALS - 1)) * a["used"] @ a["basis"].T
     control = float(restricted_means(log_base[None], a["width"])[0])
@@ -245,7 +234,7 @@ def notation(data: ModelData) -> tuple[str, ...]:
         f"intervals end at {cuts}", "log λₖⱼ = log λ₀ⱼ + βₖ + γₖⱼ",
         f"log λ₀₁ ~ Normal(log {data.typical:.3g}, {BASE_SD:g})",
         f"log λ₀ⱼ − log λ₀ⱼ₋₁ ~ Normal(0, {STEP_SD:g})",
-        f"γₖ ~ ZeroSumNormal(ω), ω ~ HalfNormal({DEPARTURE_SD:g})",
+        f"γₖ ~ ZeroSumNormal(ω), ω² = w² + {FLOOR:g}², w ~ HalfNormal({DEPARTURE_SD:g})",
         "δₖ = ∫₀^τ (Sₖ(t) − S₀(t)) dt", f"{data.prior.says()} cut to what τ allows",
     )  # fmt: skip
 
