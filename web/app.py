@@ -12,9 +12,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from trials import resources
+from trials.online.service import Online, quick
+from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
 from web import ops, problems, security
+from web.api.assign import api as api_assign
+from web.api.ofrep import ofrep
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages.trials import pages as pages_trials
@@ -34,11 +38,15 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     )  # fmt: skip
     _configure(app, settings)
     app.extensions["catalogue"] = catalogue or StoreCatalogue(Store.open(settings.database_url))
+    app.extensions["online"] = Online(
+        quick(settings.database_url), Hasher(settings.identifier_key)
+    )
+    app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)
     security.protect(app)
     problems.register(app)
-    for blueprint in (pages_trials, ops.ops, api_trials):
+    for blueprint in (pages_trials, ops.ops, api_trials, api_assign, ofrep):
         app.register_blueprint(blueprint)
     _wrap(app, settings)
     return app

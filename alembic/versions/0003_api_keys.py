@@ -1,4 +1,4 @@
-"""Keys of machines, and the ids of the rows they have sent."""
+"""Keys of machines that call the service."""
 
 import sqlalchemy as sa
 
@@ -25,14 +25,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
         sa.UniqueConstraint("name", name=op.f("uq_api_keys_name")),
     )
-    op.create_table(
-        "received_rows",
-        sa.Column("digest", sa.LargeBinary(length=16), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name=op.f("pk_received_rows")),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("received_rows")
     op.drop_table("api_keys")

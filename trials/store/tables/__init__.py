@@ -9,7 +9,7 @@ from trials.store.tables.contacts import (
     ReasonRow,
     SourceRow,
 )
-from trials.store.tables.keys import ApiKeyRow, ReceivedRow
+from trials.store.tables.keys import ApiKeyRow
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
 from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
 from trials.store.tables.units import (
@@ -42,7 +42,6 @@ __all__ = [
     "OutcomeRow",
     "PlanRow",
     "ReasonRow",
-    "ReceivedRow",
     "RunRow",
     "SealRow",
     "SourceRow",

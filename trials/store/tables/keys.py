@@ -1,10 +1,10 @@
-"""Keys of machines that call the service, and the ids of the rows they have sent."""
+"""Keys of machines that call the service."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, LargeBinary, String, Text
+from sqlalchemy import LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from trials.store.base import Base
@@ -22,12 +22,3 @@ class ApiKeyRow(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(Text)
     revoked_at: Mapped[datetime | None]
-
-
-class ReceivedRow(Base):
-    """A row taken in over HTTP, by a keyed hash of the id it was sent under."""
-
-    __tablename__ = "received_rows"
-
-    digest: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
-    at: Mapped[int] = mapped_column(BigInteger)

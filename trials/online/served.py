@@ -1,0 +1,130 @@
+"""A trial as the service holds it in memory: everything an answer needs, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from trials import lifecycle, registry
+from trials.definition import wording
+from trials.definition.model import Arm, Trial
+from trials.designs.bucketing import Assigned, Split, Step
+from trials.errors import SignpostError
+from trials.importing.columns import scope
+from trials.store.tables import ArmRow, ImportRow, TrialRow
+
+LIST_CHANNELS = ("letter", "email", "sms")
+"""Channels that send to a list: nobody is met there one at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One trial.
+
+    Attributes:
+        assigner: gives a unit its arm; ``None`` where units are not met one at a time.
+        listed: a list of units or assignments has been loaded, and it alone says who takes part.
+        arm_ids: the arms' numbers in the store, by key.
+        values: what a caller shows or plays, by arm.
+    """
+
+    id: int
+    key: str
+    version: int
+    state: str
+    trial: Trial
+    scope: str
+    listed: bool
+    arm_ids: Mapping[str, int]
+    values: Mapping[str, Any]
+    assigner: Callable[[str], Assigned] | None
+
+    @property
+    def open(self) -> bool:
+        """Takes units on at the moment of contact."""
+        return self.assigner is not None and not self.listed
+
+    @property
+    def needs_store(self) -> bool:
+        """The id alone does not settle the arm: what is stored has to be looked up."""
+        return not self.open or bool(self.trial.design.exclusions)
+
+    def ineligible(self, attributes: Mapping[str, str]) -> str | None:
+        """Why a unit may not take part: its first exclusion, or one that cannot be judged."""
+        for rule in self.trial.design.exclusions:
+            if rule.column not in attributes:
+                return "eligibility-not-known"
+            if attributes[rule.column].strip().casefold() in {v.casefold() for v in rule.values}:
+                return "excluded"
+        return None
+
+    def probability(self, arm: str | None) -> float:
+        """The chance a unit had of what it got: as the draw of a list records it."""
+        if arm is None:
+            return self.trial.design.holdout
+        return self.trial.arm(arm).weight / sum(a.weight for a in self.trial.arms)
+
+
+def load(session: Session, before: Mapping[str, Served]) -> dict[str, Served]:
+    """Every trial; what has not changed since ``before`` is taken from there."""
+    listed = set(session.scalars(
+        sa.select(ImportRow.trial_id).where(ImportRow.kind.in_(("units", "assignments")))
+    ))  # fmt: skip
+    found: dict[str, Served] = {}
+    for number, key, version in session.execute(
+        sa.select(TrialRow.id, TrialRow.key, TrialRow.version)
+    ):
+        held = before.get(key)
+        known = held is not None and (held.id, held.version, held.listed) == (
+            number, version, number in listed,
+        )  # fmt: skip
+        found[key] = held if known and held else _read(session, number, listed=number in listed)
+    return found
+
+
+def _read(session: Session, number: int, *, listed: bool) -> Served:
+    row = session.get_one(TrialRow, number, populate_existing=True)
+    trial = registry.definition_of(row)
+    arms = session.execute(sa.select(ArmRow.key, ArmRow.id).where(ArmRow.trial_id == number))
+    return Served(
+        id=number, key=row.key, version=row.version, state=row.state, trial=trial,
+        scope=scope(trial), listed=listed, arm_ids=dict(arms.tuples().all()),
+        values={arm.key: value(arm) for arm in trial.arms},
+        assigner=_assigner(session, row, trial),
+    )  # fmt: skip
+
+
+def value(arm: Arm) -> Any:
+    """The payload; else the wording, where it names no column; else the arm's key."""
+    if arm.payload is not None:
+        return arm.payload
+    if not arm.wording:
+        return arm.key
+    try:
+        return wording.compile(arm.wording, ()).render({})
+    except SignpostError:
+        return arm.key
+
+
+def _assigner(session: Session, row: TrialRow, trial: Trial) -> Callable[[str], Assigned] | None:
+    design = trial.design
+    alone = design.kind == "individual" and not (design.strata or design.cluster)
+    if not alone or design.namespace or trial.about.channel in LIST_CHANNELS:
+        return None
+    try:
+        return split(trial, lifecycle.seed_of(session, row.id)).assigner()
+    except SignpostError:
+        return None  # not launched yet, so there is no seed; or an arm has no weight
+
+
+def split(trial: Trial, seed: int) -> Split:
+    """How ``trial`` splits the units it meets, under its sealed seed."""
+    return Split(
+        trial=trial.key, arms=tuple(arm.key for arm in trial.arms),
+        steps=(Step(1.0, tuple(arm.weight for arm in trial.arms)),),
+        seed=seed, holdout=trial.design.holdout,
+    )  # fmt: skip

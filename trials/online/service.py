@@ -1,0 +1,301 @@
+"""Which arm somebody gets, asked at the moment of contact.
+
+An answer needs no write and, for a trial that meets its units one at a time, no database at all:
+trials and keys are held in memory and refreshed every few seconds, and the arm follows from the id.
+When the database is locked or lost, the last known trials are answered from. Whoever is not in the
+trial is given the control: held out, not on the list, not eligible, paused, stopped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.util import Finalize
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from trials import apikeys, clock
+from trials.errors import NotFound, SignpostError, Unavailable
+from trials.importing.columns import link_number, unit_problem
+from trials.online import recorder, served
+from trials.online.served import Served
+from trials.people.identifiers import Hasher, Kind, Refusal, normalise
+from trials.store.engine import Store
+from trials.store.tables import AssignmentRow, UnitRow
+
+REFRESH = 2.0
+"""Seconds after which a pause, a launch or a revoked key is known everywhere."""
+PATIENCE = 5.0
+"""Seconds for which a database that failed is left alone."""
+_SOONEST = 0.25
+_REMEMBERED = 100_000
+
+Reason = Literal[
+    "split", "listed", "holdout", "excluded", "eligibility-not-known", "not-enrolled",
+    "store-unreachable", "disabled",
+]  # fmt: skip
+
+
+class UnusableUnit(SignpostError):
+    """The id of a unit is blank, too long or no text. The message never repeats it."""
+
+    code = "unusable-unit"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who is asked about: the unit's id, what the plan needs to know, how contacts name it."""
+
+    unit: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    identifiers: Mapping[Kind, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What somebody gets. ``enrolled`` says whether they count in the trial."""
+
+    trial: str
+    arm: str
+    value: Any
+    reason: Reason
+    control: bool
+    version: int
+
+    @property
+    def enrolled(self) -> bool:
+        """The unit is in the trial, in an arm or in its holdout."""
+        return self.reason in ("split", "listed", "holdout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Trials and keys as they were last read."""
+
+    trials: Mapping[str, Served]
+    keys: Mapping[bytes, apikeys.ApiKey]
+
+
+class Online:
+    """The service. One for each process; threads start with the first question."""
+
+    def __init__(self, store: Store, hasher: Hasher, *, refresh: float = REFRESH) -> None:
+        self._store, self._hasher, self._every = store, hasher, refresh
+        self.recorder = recorder.Recorder(store)
+        self._known: _Known | None = None
+        self._loading, self._end = threading.Lock(), threading.Event()
+        self._read_at = self._down_until = float("-inf")
+        self._stored: dict[tuple[int, bytes], int | None] = {}
+        self._finalizer: Finalize | None = None
+
+    def key(self, secret: str) -> apikeys.ApiKey | None:
+        """The key that has this secret, if it may still be used. Raises ``Unavailable``."""
+        digest = apikeys.digest(secret)
+        found = self._now().keys.get(digest)
+        if found is None and self._reread():
+            found = self._now().keys.get(digest)
+        return found
+
+    def trial(self, key: str) -> Served:
+        """The trial called ``key``. Raises ``NotFound`` or ``Unavailable``."""
+        found = self._now().trials.get(key)
+        if found is None and self._reread():
+            found = self._now().trials.get(key)
+        if found is None:
+            raise NotFound("there is no trial of this key", "check how it is spelled")
+        return found
+
+    def trials(self) -> list[Served]:
+        """Every trial that is live and can be asked about, by key."""
+        known = self._now().trials.values()
+        return sorted((t for t in known if t.state == "live" and t.open), key=lambda t: t.key)
+
+    def assign(self, key: str, ask: Ask, *, record: bool = True) -> Answer:
+        """What a unit gets; a unit met for the first time is recorded soon after.
+
+        Raises:
+            NotFound: there is no such trial.
+            UnusableUnit: the id cannot be used.
+            Unavailable: nothing has been read from the database yet.
+        """
+        return self.answer(self.trial(key), ask, record=record)
+
+    def answer(self, trial: Served, ask: Ask, *, record: bool = True) -> Answer:
+        """The same for a trial at hand."""
+        unit = usable(ask.unit)
+        if trial.state != "live":
+            return _control(trial, "disabled")
+        digest = self._hasher.unit(trial.scope, unit)
+        if trial.needs_store:
+            kept = self._look_up(trial, digest)
+            if kept is not None:
+                return kept
+        if not trial.open or trial.assigner is None:
+            reachable = time.monotonic() >= self._down_until
+            return _control(trial, "not-enrolled" if reachable else "store-unreachable")
+        if reason := trial.ineligible(ask.attributes):
+            return _control(trial, reason)  # type: ignore[arg-type]
+        arm = trial.assigner(unit).arm
+        if record:
+            self.recorder.put(self._entry(trial, digest, arm, unit, ask))
+        return _control(trial, "holdout") if arm is None else _given(trial, arm, "split")
+
+    def enrol(self, key: str, asks: Iterable[Ask]) -> None:
+        """Record units now, durably, before something is recorded about them.
+
+        Units of a trial that does not take them on are passed over.
+        """
+        trial = self.trial(key)
+        if not trial.open or trial.state != "live" or trial.assigner is None:
+            return
+        entries = []
+        for ask in asks:
+            if not trial.ineligible(ask.attributes):
+                unit = usable(ask.unit)
+                digest = self._hasher.unit(trial.scope, unit)
+                entries.append(self._entry(trial, digest, trial.assigner(unit).arm, unit, ask))
+        recorder.write(self._store, entries)
+
+    def close(self) -> None:
+        """Stop refreshing and write what waits."""
+        self._end.set()
+        self.recorder.close()
+        if self._finalizer is not None:
+            self._finalizer.cancel()
+
+    def _entry(
+        self, trial: Served, digest: bytes, arm: str | None, unit: str, ask: Ask
+    ) -> recorder.Entry:
+        numbers: list[tuple[str, int]] = [("unit", link_number(self._hasher.unit("", unit)))]
+        for kind, raw in ask.identifiers.items():
+            written = normalise(kind, raw)
+            if not isinstance(written, Refusal):
+                numbers.append((kind, link_number(self._hasher.digest(kind, written))))
+        return recorder.Entry(
+            trial.id, digest, None if arm is None else trial.arm_ids[arm],
+            clock.epoch(clock.now()), trial.probability(arm),
+            recorder.document(trial.trial.columns, ask.attributes), tuple(numbers),
+        )  # fmt: skip
+
+    def _look_up(self, trial: Served, digest: bytes) -> Answer | None:
+        """What a unit was given before; ``None`` where it was not, or cannot be known now."""
+        name = (trial.id, digest)
+        if name not in self._stored:
+            if time.monotonic() < self._down_until:
+                return None
+            try:
+                with self._store.read() as session:
+                    row = session.execute(_KEPT, {"trial": trial.id, "digest": digest}).first()
+            except (SignpostError, sa.exc.SQLAlchemyError):
+                self._down_until = time.monotonic() + PATIENCE
+                return None
+            if row is None:
+                return None
+            if len(self._stored) >= _REMEMBERED:
+                self._stored.clear()
+            self._stored[name] = row[0]
+        number = self._stored[name]
+        arm = next((key for key, own in trial.arm_ids.items() if own == number), None)
+        reason: Reason = "split" if trial.open else "listed"
+        return _control(trial, "holdout") if arm is None else _given(trial, arm, reason)
+
+    def _now(self) -> _Known:
+        known = self._known
+        if known is not None:
+            return known
+        with self._loading:
+            if self._known is None:
+                self._known = self._load()
+                self._start()
+            return self._known
+
+    def _start(self) -> None:
+        self.recorder.start()
+        threading.Thread(target=self._refresh, name="signpost-refresh", daemon=True).start()
+        self._finalizer = Finalize(None, self.recorder.close, exitpriority=100)
+
+    def _load(self) -> _Known:
+        """Read trials and keys. Raises ``Unavailable`` when the database cannot be used."""
+        self._read_at = time.monotonic()
+        before = self._known.trials if self._known else {}
+        try:
+            with self._store.read() as session:
+                return _Known(served.load(session, before), apikeys.usable(session))
+        except (SignpostError, sa.exc.SQLAlchemyError) as failure:
+            self._down_until = time.monotonic() + PATIENCE
+            says = "the trials cannot be read from the database"
+            raise Unavailable(says, "show the control and try again in a moment") from failure
+
+    def _reread(self) -> bool:
+        """Read again at once, for what was launched or made this moment; seldom, never in need."""
+        with self._loading:
+            now = time.monotonic()
+            if now < self._read_at + _SOONEST or now < self._down_until:
+                return False
+            return self._try()
+
+    def _refresh(self) -> None:
+        while not self._end.wait(self._every):
+            with self._loading:
+                self._try()
+
+    def _try(self) -> bool:
+        try:
+            self._known = self._load()
+        except Unavailable:
+            return False
+        self._down_until = float("-inf")
+        return True
+
+
+def usable(unit: str) -> str:
+    """The id without blanks around it. Raises ``UnusableUnit``."""
+    name = unit.strip()
+    says = unit_problem(name)
+    if says is None and any("\ud800" <= c <= "\udfff" for c in name):
+        says = "the unit is not text"
+    if says:
+        raise UnusableUnit(says, "send the id of the person, account or session")
+    return name
+
+
+def _given(trial: Served, arm: str, reason: Reason) -> Answer:
+    return Answer(
+        trial=trial.key, arm=arm, value=trial.values[arm], reason=reason,
+        control=arm == trial.trial.control.key, version=trial.version,
+    )  # fmt: skip
+
+
+def _control(trial: Served, reason: Reason) -> Answer:
+    return _given(trial, trial.trial.control.key, reason)
+
+
+_KEPT = (
+    sa.select(AssignmentRow.arm_id)
+    .join(UnitRow, UnitRow.id == AssignmentRow.unit_id)
+    .where(UnitRow.trial_id == sa.bindparam("trial"), UnitRow.digest == sa.bindparam("digest"))
+)
+
+
+def quick(url: str) -> Store:
+    """The database as a service that must not wait opens it.
+
+    A lock is waited for a quarter of a second and not half a minute, and a commit is on the disk
+    before it is acknowledged, so that it outlives a power cut and not only the process.
+    """
+    address = sa.make_url(url)
+    if address.get_backend_name() == "postgresql":
+        address = address.update_query_dict({"connect_timeout": "2"})
+    store = Store.open(address.render_as_string(hide_password=False))
+    if store.dialect == "sqlite":
+        sa.event.listen(store.engine, "connect", _impatient)
+    return store
+
+
+def _impatient(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA busy_timeout = 250")
+    connection.execute("PRAGMA synchronous = FULL")

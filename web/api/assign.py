@@ -1,0 +1,112 @@
+"""``assign``: which arm somebody gets, for callers that speak plain HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from trials.errors import Invalid, Problem
+from trials.online.service import Answer, Ask
+from trials.people.identifiers import KINDS
+from web.api.door import answer, needs, online, takes, told
+from web.api.door import body as body_of
+
+api = APIBlueprint("api-assign", __name__, url_prefix="/api/v1", tag="Assignment")
+
+Text = Annotated[str, Field(max_length=1000)]
+
+
+class Identifiers(BaseModel):
+    """How contacts name the same person; hashed at once, never kept."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    account: Text | None = None
+    customer: Text | None = None
+    phone: Text | None = None
+    email: Text | None = None
+    uprn: Text | None = None
+    session: Text | None = None
+
+
+class AssignIn(BaseModel):
+    """Who is asked about. ``attributes`` are the columns that the plan uses."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    unit: Annotated[str, Field(min_length=1, max_length=1000)]
+    attributes: dict[str, Text] = Field(default_factory=dict, max_length=100)
+    identifiers: Identifiers = Identifiers()
+
+
+class AssignOut(BaseModel):
+    """What the unit gets. ``enrolled`` is false for whoever is not in the trial."""
+
+    trial: str
+    arm: str
+    control: bool
+    enrolled: bool
+    holdout: bool
+    reason: str
+    value: Any
+
+
+class FlatOut(BaseModel):
+    """The same as text alone, for platforms that read nothing else."""
+
+    trial: str
+    arm: str
+    control: str
+    enrolled: str
+    holdout: str
+    reason: str
+    value: str
+
+
+def named(given: Identifiers) -> dict[Any, str]:
+    """The identifiers that were given."""
+    return {kind: text for kind in KINDS if (text := getattr(given, kind))}
+
+
+@api.post("/trials/<key>/assign")
+@api.output(AssignOut)
+@api.doc(responses=told(401, 403, 404, 422, 503), security="Key")
+@needs("assign")
+@takes(AssignIn)
+def assign(key: str) -> Response:
+    """The arm of a unit. The same unit always gets the same arm; it is recorded once."""
+    sent = body_of(AssignIn)
+    given = online().assign(key, Ask(sent.unit, sent.attributes, named(sent.identifiers)))
+    return answer(_document(given))
+
+
+@api.get("/trials/<key>/assign")
+@api.output(FlatOut)
+@api.doc(responses=told(401, 403, 404, 422, 503), security="Key")
+@needs("assign")
+def assign_flat(key: str) -> Response:
+    """The arm of a unit as flat text, for telephony platforms: ``?unit=…`` and identifiers."""
+    sent = request.args
+    if len(sent.getlist("unit")) != 1:
+        raise Invalid("the address cannot be used", [Problem("unit", "must be given once")])
+    names = {kind: sent[kind][:1000] for kind in KINDS if sent.get(kind)}
+    rest = {k: v[:1000] for k, v in sent.items() if k not in {"unit", *KINDS}}
+    return answer(_flat(_document(online().assign(key, Ask(sent["unit"], rest, names)))))
+
+
+def _document(given: Answer) -> dict[str, Any]:
+    return {
+        "trial": given.trial, "arm": given.arm, "control": given.control,
+        "enrolled": given.enrolled, "holdout": given.reason == "holdout",
+        "reason": given.reason, "value": given.value,
+    }  # fmt: skip
+
+
+def _flat(document: dict[str, Any]) -> dict[str, str]:
+    def text(value: Any) -> str:
+        return value if isinstance(value, str) else answer(value).get_data(as_text=True).strip()
+
+    return {name: text(value) for name, value in document.items()}

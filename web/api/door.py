@@ -1,0 +1,116 @@
+"""What all routes for machines share: who calls, what they sent, and how it is documented.
+
+Bodies are read here and not by the framework, so that what is wrong is told without repeating
+what was sent: it may name a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from apiflask.helpers import get_reason_phrase
+from apiflask.scaffold import _annotate
+from flask import Response, current_app, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from trials.apikeys import ApiKey, Scope
+from trials.errors import Invalid, Problem
+from trials.online.service import Online
+
+Body = TypeVar("Body", bound=BaseModel)
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "problems": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+def online() -> Online:
+    """The process's assignment service."""
+    found: Online = current_app.extensions["online"]
+    return found
+
+
+def told(*statuses: int) -> dict[int, Any]:
+    """The documentation of these statuses as problem documents."""
+    content = {"application/problem+json": {"schema": PROBLEM}}
+    return {s: {"description": get_reason_phrase(s, str(s)), "content": content} for s in statuses}
+
+
+def caller(scope: Scope) -> ApiKey:
+    """The key that calls.
+
+    Raises:
+        Unauthorized: there is none, or it is not known or was revoked.
+        Forbidden: it lacks ``scope``.
+    """
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    key = online().key(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
+    if key is None:
+        raise Unauthorized("Send a key that is in use, as 'Authorization: Bearer …'.",
+                           www_authenticate=WWWAuthenticate("bearer"))  # fmt: skip
+    if scope not in key.scopes:
+        raise Forbidden(f"This key lacks the scope '{scope}'.")
+    return key
+
+
+def needs(scope: Scope) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let only keys with ``scope`` in."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            caller(scope)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def takes(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Document the body of a view; the view reads it with :func:`body`."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        _annotate(view, body=model, body_example=None, body_examples=None,
+                  content_type="application/json")  # fmt: skip
+        return view
+
+    return decorate
+
+
+def body(model: type[Body]) -> Body:
+    """The request's body. Raises ``Invalid`` naming every wrong place, never its content."""
+    try:
+        return model.model_validate_json(request.get_data(cache=False))
+    except ValidationError as failure:
+        problems = [Problem(place(e["loc"]), says(e["type"], e["msg"])) for e in failure.errors(
+            include_input=False, include_url=False, include_context=False)]  # fmt: skip
+        raise Invalid("the body cannot be used", problems) from None
+
+
+def place(location: tuple[int | str, ...]) -> str:
+    """Where something is wrong; a name that the caller made up is not repeated."""
+    known = [str(p) if isinstance(p, int) or p.isidentifier() else "…" for p in location]
+    return ".".join(known)[:100]
+
+
+def says(kind: str, message: str) -> str:
+    """What is wrong, in words that hold nothing of what was sent."""
+    return "is not JSON" if kind == "json_invalid" else message[:1].lower() + message[1:]
+
+
+def answer(document: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(current_app.json.dumps(document), status, mimetype="application/json")

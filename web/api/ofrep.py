@@ -1,0 +1,134 @@
+"""The OpenFeature Remote Evaluation Protocol 0.3: a trial is a flag and its arm the variant."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import BaseModel
+
+from trials.errors import NotFound
+from trials.online.service import Answer, Ask, UnusableUnit
+from trials.people.identifiers import KINDS
+from web.api.door import answer, needs, online, takes, told
+
+ofrep = APIBlueprint("ofrep", __name__, url_prefix="/ofrep/v1", tag="OpenFeature")
+
+
+class Evaluation(BaseModel):
+    """The context: ``targetingKey`` is the unit; identifiers and the plan's columns beside it."""
+
+    context: dict[str, Any]
+
+
+class Success(BaseModel):
+    """A flag's value."""
+
+    key: str
+    value: Any
+    variant: str
+    reason: str
+    metadata: dict[str, str | bool | int]
+
+
+class Flags(BaseModel):
+    """Every flag's value."""
+
+    flags: list[Success]
+    metadata: dict[str, str | bool | int]
+
+
+_FAILURE: dict[str, Any] = {
+    "type": "object",
+    "required": ["errorCode", "errorDetails"],
+    "properties": {name: {"type": "string"} for name in ("key", "errorCode", "errorDetails")},
+}
+_FAILURES: dict[int, Any] = {
+    status: {"description": text, "content": {"application/json": {"schema": _FAILURE}}}
+    for status, text in ((400, "The context cannot be used"), (404, "There is no such flag"))
+}
+_REASONS = {"split": "SPLIT", "listed": "SPLIT", "disabled": "DISABLED"}
+
+
+class _Unreadable(Exception):
+    """The body cannot be used: an error code of the protocol, and a sentence."""
+
+    def __init__(self, code: str, says: str) -> None:
+        self.code, self.says = code, says
+        super().__init__(says)
+
+
+@ofrep.post("/evaluate/flags/<key>")
+@ofrep.output(Success)
+@ofrep.doc(responses=_FAILURES | told(401, 403, 503), security="Key")
+@needs("assign")
+@takes(Evaluation)
+def evaluate(key: str) -> Response:
+    """Evaluate one flag. The unit is recorded as assigned, not as exposed."""
+    try:
+        given = online().assign(key, _ask())
+    except _Unreadable as failure:
+        return _failed(400, failure.code, failure.says, key)
+    except UnusableUnit as failure:
+        return _failed(400, "INVALID_CONTEXT", failure.says, key)
+    except NotFound as failure:
+        return _failed(404, "FLAG_NOT_FOUND", failure.says, key)
+    return answer(_success(given))
+
+
+@ofrep.post("/evaluate/flags")
+@ofrep.output(Flags)
+@ofrep.doc(responses={400: _FAILURES[400], 304: {"description": "Nothing has changed"}}
+           | told(401, 403, 503), security="Key")  # fmt: skip
+@needs("assign")
+@takes(Evaluation)
+def evaluate_all() -> Response:
+    """Evaluate every live flag. Nobody is recorded: most flags of a page are never seen."""
+    service = online()
+    try:
+        ask = _ask()
+        found = [_success(service.answer(t, ask, record=False)) for t in service.trials()]
+    except _Unreadable as failure:
+        return _failed(400, failure.code, failure.says)
+    except UnusableUnit as failure:
+        return _failed(400, "INVALID_CONTEXT", failure.says)
+    response = answer({"flags": found, "metadata": {}})
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    tag = response.get_etag()[0] or ""
+    if request.if_none_match.contains_weak(tag):
+        response = Response(status=304)
+        response.set_etag(tag)
+    return response
+
+
+def _ask() -> Ask:
+    """The context as a question. Values that are no text are passed over."""
+    sent = request.get_json(silent=True, force=True, cache=False)
+    if not isinstance(sent, dict):
+        raise _Unreadable("PARSE_ERROR", "the body is not a JSON object")
+    context = sent.get("context")
+    if context is not None and not isinstance(context, dict):
+        raise _Unreadable("INVALID_CONTEXT", "the context is not an object")
+    unit = (context or {}).get("targetingKey")
+    if unit is None or unit == "":
+        raise _Unreadable("TARGETING_KEY_MISSING", "the context has no targetingKey")
+    if not isinstance(unit, str):
+        raise _Unreadable("INVALID_CONTEXT", "the targetingKey is not text")
+    texts = {k: v[:1000] for k, v in (context or {}).items() if isinstance(v, str)}
+    return Ask(unit, texts, {kind: texts[kind] for kind in KINDS if texts.get(kind)})
+
+
+def _success(given: Answer) -> dict[str, Any]:
+    return {
+        "key": given.trial, "value": given.value, "variant": given.arm,
+        "reason": _REASONS.get(given.reason, "STATIC"),
+        "metadata": {"version": given.version, "enrolled": given.enrolled,
+                     "holdout": given.reason == "holdout", "why": given.reason},
+    }  # fmt: skip
+
+
+def _failed(status: int, code: str, says: str, key: str | None = None) -> Response:
+    named = {} if key is None else {"key": key}
+    return answer({**named, "errorCode": code, "errorDetails": says}, status)
