@@ -38,9 +38,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     )  # fmt: skip
     _configure(app, settings)
     app.extensions["catalogue"] = catalogue or StoreCatalogue(Store.open(settings.database_url))
-    app.extensions["online"] = Online(
-        quick(settings.database_url), Hasher(settings.identifier_key)
-    )
+    app.extensions["online"] = Online(quick(settings.database_url), Hasher(settings.identifier_key))
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)
