@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ibis import ir
 from sqlalchemy.orm import Session
 
+from analysis import redrawing
 from analysis.compress import compressed, contacts, deflected, frame
 from analysis.compress import log as contact_log
 from analysis.compress.compressed import Compressed
@@ -40,6 +41,7 @@ class Read:
     deflection: DeflectionTables | Absent
     linked: Mapping[str, int] = field(default_factory=dict)
     newest: int | None = None
+    drawn: redrawing.Drawn | None = None
     reach: int | None = None
 
 
@@ -98,7 +100,8 @@ class _Reading:
         linked = self._linked(units, asked)
         values = self._values(units, linked, asked)
         capped = self._caps(frame.valued(units, values, asked), asked)
-        table = frame.cells(frame.valued(units, values, capped), capped, self._pre(capped))
+        valued = frame.valued(units, values, capped)
+        table = frame.cells(valued, capped, self._pre(capped))
         data = compressed.build(
             table.to_pyarrow(), self.trial, self.arm_ids, capped, self._pre(capped)
         )
@@ -112,7 +115,15 @@ class _Reading:
             },
             deflection=self._deflection(units, linked),
             linked=self._people(linked), reach=self.reach, newest=self._newest(linked),
+            drawn=self._drawn(valued, capped),
         )  # fmt: skip
+
+    def _drawn(self, valued: ir.Table, asked: Sequence[Asked]) -> redrawing.Drawn | None:
+        """The entries of the list's draw, where it can be made again."""
+        if not redrawing.can_redraw(self.trial):
+            return None
+        primary = next(one for one in asked if one.metric.role == "primary")
+        return redrawing.entries(self.log, valued, primary, self.trial, self.arm_ids)
 
     def _planned(self, key: str) -> bool:
         return any(metric.key == key for metric in self.trial.metrics)

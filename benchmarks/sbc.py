@@ -29,7 +29,7 @@ from analysis.estimates import Absent
 from analysis.tables import Amounts, Grouped, Histogram, Key, LifeTable, Paths
 
 COVERAGE = (0.5, 0.8, 0.95)
-SETTINGS = sampler.Settings(draws=500, tune=700)
+SETTINGS = sampler.Settings()  # as in reports
 ARMS = ("current", "new")
 
 

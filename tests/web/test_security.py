@@ -29,6 +29,9 @@ PATHS = {
     "/api/v1/trials/council-tax-reminder/result": 200,
     "/api/v1/trials/nobody": 404,
     "/api/v1/trials/fresh/result": 404,
+    "/api/v1/trials/council-tax-reminder/assign": 401,
+    "/ofrep/v1/evaluate/flags": 405,
+    "/ofrep/v1/evaluate/flags/*": 405,
     "/api/v1/nothing": 404,
     "/api/v1/openapi.json": 200,
 }

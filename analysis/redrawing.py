@@ -1,0 +1,139 @@
+"""The randomisation p-value of the main measure: the list's own draw, made again.
+
+Only for lists that Signpost drew in blocks or by whole clusters (an imported assignment has no
+draw to repeat; matching and minimisation need columns that are not kept as they were). The
+outcome is compared as it is, without covariates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from ibis import ir
+
+from analysis.compress.engine import Log
+from analysis.compress.frame import Asked
+from analysis.frequentist.randomisation import RandomisationTest, Randomised, randomisation_test
+from analysis.tables import Floats, Ints
+from trials.definition.model import Trial
+from trials.designs import design_for
+from trials.designs.base import Redraw, recorded
+
+DRAWS = 999
+MOST = 50_000
+"""Entries of the draw (units, or clusters) beyond which drawing again is too slow to be usual."""
+
+PAIRS = 20_000_000
+"""Entries times draws that are worked through at most; fewer draws for a longer list."""
+
+FEWEST_DRAWS = 399
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The entries of a list's draw: arm codes, places, batches, and their sums of outcomes."""
+
+    arm: Ints
+    position: Ints
+    batch: Ints
+    stratum: Ints
+    n: Floats
+    y: Floats
+
+
+def can_redraw(trial: Trial) -> bool:
+    """Whether the plan's own draw can be made again from what is stored."""
+    of_list = trial.design.kind in ("individual", "stratified", "cluster")
+    measured = trial.primary.kind in ("proportion", "count", "mean")
+    return of_list and measured and trial.design.method == "blocks"
+
+
+def entries(
+    log: Log, valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]
+) -> Drawn | None:
+    """The draw's entries from the log; ``None`` where it was not ours, or is too long.
+
+    ``valued`` is the table of :func:`analysis.compress.frame.valued`.
+    """
+    given = log.table("assignments").select("unit_id", "position")
+    rows = valued.join(given, "unit_id")
+    key = rows.cluster if trial.design.kind == "cluster" else rows.unit_id
+    grouped = rows.group_by(entry=key).aggregate(
+        arm=rows.arm_id.max(), arms=rows.arm_id.nunique(), stratum=rows.stratum.max(),
+        position=rows.position.max(), batch=rows.epoch.min(),
+        n=rows[f"{one.column}_use"].sum(), y=rows[f"{one.column}_y"].sum(),
+    )  # fmt: skip
+    if int(grouped.count().execute()) > MOST:
+        return None
+    return _drawn(grouped.order_by(["batch", "position", "entry"]).to_pyarrow(), arm_ids)
+
+
+def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float]:
+    """The two-sided randomisation p-value of each treatment arm against the control.
+
+    999 draws (fewer, down to 399, for long lists), so that no p-value is below 1/1,000.
+    """
+    if drawn is None or not can_redraw(trial):
+        return {}
+    draws = min(DRAWS, PAIRS // max(len(drawn.arm), 1))
+    control = next(i for i, arm in enumerate(trial.arms) if arm.control)
+    units = Randomised(arm=drawn.arm, n=drawn.n, y=drawn.y,
+                       stratum=drawn.stratum if trial.design.strata else None)  # fmt: skip
+    found: dict[str, float] = {}
+    for i, arm in enumerate(trial.arms):
+        if i == control:
+            continue
+        rng = np.random.default_rng([seed, i])
+        test = randomisation_test(
+            units, _redraw(trial, drawn), rng, arm=i, versus=control,
+            draws=max(draws, FEWEST_DRAWS),
+        )  # fmt: skip
+        if isinstance(test, RandomisationTest):
+            found[arm.key] = test.p
+    return found
+
+
+def _drawn(table: pa.Table, arm_ids: Sequence[int]) -> Drawn | None:
+    columns = {name: table.column(name) for name in table.column_names}
+    one_arm = all(n == 1 for n in columns["arms"].to_pylist())
+    if not table.num_rows or columns["position"].null_count or not one_arm:
+        return None
+    code = {number: i for i, number in enumerate(arm_ids)}
+    arm = [code[int(a)] for a in columns["arm"].to_pylist()]
+    labels = [s or "" for s in columns["stratum"].to_pylist()]
+    return Drawn(
+        arm=np.array(arm, np.int64),
+        position=np.array(columns["position"].to_pylist(), np.int64),
+        batch=np.array(columns["batch"].to_pylist(), np.int64),
+        stratum=np.unique(labels, return_inverse=True)[1].astype(np.int64),
+        n=np.array(columns["n"].to_pylist(), float), y=np.array(columns["y"].to_pylist(), float),
+    )  # fmt: skip
+
+
+def _redraw(trial: Trial, drawn: Drawn) -> Redraw:
+    """Every list of the trial drawn again by itself, as it was drawn."""
+    design = design_for(trial.design, trial.arms)
+    weights = [arm.weight for arm in trial.arms]
+    parts = []
+    for batch in np.unique(drawn.batch):
+        rows = np.flatnonzero(drawn.batch == batch)
+        stratum = np.unique(drawn.stratum[rows], return_inverse=True)[1].astype(np.int64)
+        whole = recorded(
+            drawn.arm[rows], arms=design.arms, shares=weights, position=drawn.position[rows],
+            stratum=stratum if trial.design.strata else None,
+        )  # fmt: skip
+        parts.append((rows, design.redraws(whole)))
+
+    def redraw(rng: np.random.Generator) -> Ints:
+        arm = np.empty_like(drawn.arm)
+        for rows, again in parts:
+            arm[rows] = again(rng)
+        return arm
+
+    return redraw
+
+
+__all__ = ["Drawn", "can_redraw", "entries", "p_values"]
