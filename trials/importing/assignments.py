@@ -168,6 +168,7 @@ def check_staged(
     """
     units = stages["units"]
     units.index("digest")
+    before = refusals.count
     names = {number: key for key, number in arms.items()}
     for line, first, arm, first_arm in units.query(_REPEATED):
         if arm == first_arm:
@@ -182,6 +183,8 @@ def check_staged(
     for line, first in units.query(_SPLIT):
         refusals.add(line, f"its cluster is in another arm on line {first}",
                      "all units of a cluster share one arm")  # fmt: skip
+    if refusals.count == before:
+        return
     stages.connection.exec_driver_sql(_DROP_REPEATED)
     stages.connection.execute(sa.text(_DROP_MOVED), {"trial": trial_id})
     stages.connection.exec_driver_sql(_DROP_SPLIT)

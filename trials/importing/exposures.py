@@ -107,9 +107,10 @@ def refuse_strangers(
         f"stage_{table} s WHERE NOT EXISTS ("
         "SELECT 1 FROM units k WHERE k.trial_id = :trial AND k.digest = s.digest)"
     )
-    for (line,) in stages[table].query(
-        f"SELECT s.line FROM {stranger} ORDER BY s.line", trial=trial_id
-    ):
+    found = stages[table].query(f"SELECT s.line FROM {stranger} ORDER BY s.line", trial=trial_id)
+    if not found:
+        return
+    for (line,) in found:
         refusals.add(line, "the unit is not in this trial",
                      "load its assignment first, or check the spelling of the unit")  # fmt: skip
     stages.connection.execute(

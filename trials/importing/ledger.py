@@ -71,17 +71,34 @@ def repeated(earlier: ImportRow, file: str) -> Report:
     )  # fmt: skip
 
 
-def enter(
-    session: Session, report: Report, *, trial_id: int | None, subject: str, fingerprint: str,
-    actor: str,
-) -> ImportRow:  # fmt: skip
-    """Write the import into the ledger and the audit log, within its own transaction."""
+def begin(session: Session, *, kind: str, fingerprint: str, actor: str) -> ImportRow:
+    """The ledger's row of an import under way, so that rows can carry its number at once.
+
+    It becomes visible with the rest of the transaction; :func:`enter` completes it.
+    """
     row = ImportRow(
-        trial_id=trial_id, kind=report.kind, fingerprint=fingerprint, rows=report.rows,
-        added=report.added, unchanged=report.unchanged, corrected=report.corrected,
-        refused=report.refused, detail=dict(report.detail), at=clock.now(), actor=actor,
+        kind=kind, fingerprint=fingerprint, rows=0, added=0, unchanged=0, corrected=0, refused=0,
+        detail={}, at=clock.now(), actor=actor,
     )  # fmt: skip
     session.add(row)
+    session.flush()
+    return row
+
+
+def enter(
+    session: Session, report: Report, *, trial_id: int | None, subject: str, fingerprint: str,
+    actor: str, row: ImportRow | None = None,
+) -> ImportRow:  # fmt: skip
+    """Write the import into the ledger and the audit log, within its own transaction.
+
+    ``row`` is what :func:`begin` gave, where the import began with it.
+    """
+    if row is None:
+        row = begin(session, kind=report.kind, fingerprint=fingerprint, actor=actor)
+    row.trial_id = trial_id
+    row.rows, row.added, row.unchanged = report.rows, report.added, report.unchanged
+    row.corrected, row.refused = report.corrected, report.refused
+    row.detail = dict(report.detail)
     session.flush()
     audit.record(session, f"{report.kind} imported", subject, actor=actor, detail={
         "rows": report.rows, "added": report.added, "corrected": report.corrected,

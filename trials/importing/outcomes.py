@@ -77,8 +77,7 @@ def add(
         with stages.merge() as session:
             run = session.execute
             values_ = {"trial": record.id}
-            corrected = run(sa.text(_KEEP_OLD), values_).rowcount  # type: ignore[attr-defined]
-            run(sa.text(_CORRECT), values_)
+            corrected = _correct(session, record.id)
             added = run(sa.text(_NEW), values_).rowcount  # type: ignore[attr-defined]
             staged = run(sa.text("SELECT count(*) FROM stage_outcomes")).scalar_one()
             report = ledger.Report(
@@ -92,6 +91,17 @@ def add(
                         "WHERE trial_id = :trial AND import_id IS NULL"),
                 {"entry": entry.id, **values_})  # fmt: skip
     return report
+
+
+def _correct(session: sa.orm.Session, trial_id: int) -> int:
+    """Replace values that this file gives otherwise, the old ones kept; answers how many."""
+    values_ = {"trial": trial_id}
+    if session.execute(sa.text(_ANY), values_).first() is None:
+        return 0
+    changed: int = session.execute(sa.text(_KEEP_OLD), values_).rowcount  # type: ignore[attr-defined]
+    if changed:
+        session.execute(sa.text(_CORRECT), values_)
+    return changed
 
 
 def _notes(blank: int) -> tuple[str, ...]:
@@ -187,11 +197,16 @@ def _read(line: int, row: files.Row, reading: _Reading) -> Iterator[tuple[object
 
 
 def _refuse_twice(stages: staging.Staging, refusals: Refusals) -> None:
+    """Refuse a second value for the same moment; the same value again is merely passed over."""
     stages["outcomes"].index("digest")
-    for line, first in stages["outcomes"].query(_TWICE):
-        refusals.add(line, f"the same unit, metric and time as line {first}, with another value",
-                     "keep one of them")  # fmt: skip
-    stages.connection.exec_driver_sql(_DROP_TWICE)
+    repeated = False
+    for line, first, differs in stages.connection.execute(sa.text(_TWICE)):
+        repeated = True
+        if differs:
+            refusals.add(line, f"the same unit, metric and time as line {first}, with another "
+                         "value", "keep one of them")  # fmt: skip
+    if repeated:
+        stages.connection.exec_driver_sql(_DROP_TWICE)
 
 
 _GROUPS = """
@@ -202,11 +217,12 @@ _TWICE_FROM = f"""
     ON g.digest = s.digest AND g.metric = s.metric AND g.observed_at = s.observed_at
     JOIN stage_outcomes f ON f.line = g.first AND f.digest = g.digest AND f.metric = g.metric
     WHERE s.line > g.first"""
-_TWICE = f"SELECT s.line, g.first {_TWICE_FROM} AND s.value <> f.value ORDER BY s.line"
+_TWICE = f"SELECT s.line, g.first, s.value <> f.value {_TWICE_FROM} ORDER BY s.line"
 # SQLite and PostgreSQL name a row's own address differently; (line, metric) says the same.
 _DROP_TWICE = f"""
     DELETE FROM stage_outcomes WHERE (line, metric) IN (SELECT s.line, s.metric {_TWICE_FROM})"""
 
+_ANY = "SELECT 1 FROM outcomes WHERE trial_id = :trial LIMIT 1"
 _KNOWN = """
     FROM stage_outcomes s JOIN units k ON k.trial_id = :trial AND k.digest = s.digest
     JOIN outcomes o

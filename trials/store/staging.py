@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from trials.store.engine import Store, told
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CACHE_KIB = 128_000
 """SQLite's page cache while staging: indexes over random hashes must fit, or each row is a seek."""
@@ -46,6 +49,31 @@ class Stage:
         marks = ", ".join("?" * len(self.columns))
         self.connection.exec_driver_sql(f"INSERT INTO {self.name} VALUES ({marks})", list(rows))  # noqa: S608 - own names
 
+    def put_table(self, table: pa.RecordBatch) -> None:
+        """Add a batch of columns, in the order of ``columns``."""
+        if self.connection.dialect.name == "postgresql":
+            self._copy_table(table)
+            return
+        self.put(list(zip(*(column.to_pylist() for column in table.columns), strict=True)))
+
+    def _copy_table(self, table: pa.RecordBatch) -> None:
+        """As CSV, which Arrow writes and PostgreSQL reads faster than Python can build rows."""
+        import pyarrow as pa
+        import pyarrow.csv as pacsv
+
+        shown = [_hex(c) if pa.types.is_binary(c.type) else c for c in table.columns]
+        text = pa.BufferOutputStream()
+        options = pacsv.WriteOptions(include_header=False)
+        pacsv.write_csv(pa.record_batch(shown, names=table.schema.names), text, options)
+        driver = self.connection.connection.driver_connection
+        assert driver is not None
+        names = ", ".join(self.columns)
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY {self.name} ({names}) FROM STDIN (FORMAT CSV)") as copy,
+        ):
+            copy.write(text.getvalue().to_pybytes())
+
     def _copy(self, rows: Sequence[tuple[Any, ...]]) -> None:
         driver = self.connection.connection.driver_connection
         assert driver is not None
@@ -70,6 +98,13 @@ class Stage:
     def query(self, sql: str, **values: Any) -> list[Any]:
         """Rows of a query over the staged data."""
         return list(self.connection.execute(sa.text(sql), values).all())
+
+
+def _hex(column: pa.BinaryArray) -> pa.Array:
+    """Bytes as PostgreSQL writes them; none of them NULL."""
+    import pyarrow as pa
+
+    return pa.array([f"\\x{value.hex()}" for value in column.to_pylist()], pa.string())
 
 
 @contextmanager
