@@ -267,7 +267,7 @@ def stratified_point(data: ModelData, draw: np.random.Generator) -> tuple[dict[s
     alpha, beta = draw.normal(-1, 0.3), draw.normal(-0.2, 0.1)
     effects = {}
     for name, label in (("strata", "stratum"), ("segments", "segment_baseline")):
-        sd, c, used = draw.uniform(0.2, 0.6), binomial.CENTRING[name], a[f"{name}_used"]
+        sd, c, used = draw.uniform(0.2, 0.6), float(a[f"{name}_centring"]), a[f"{name}_used"]
         tau = np.hypot(sd, binomial.FLOOR[name])
         scale = np.where(used > 0, tau**c, 1.0)
         z = draw.normal(0, scale)
@@ -276,7 +276,7 @@ def stratified_point(data: ModelData, draw: np.random.Generator) -> tuple[dict[s
         effects[name] = tau ** (1 - c) * a[f"{name}_basis"] @ z
     differ, c, used = (
         draw.uniform(0.05, 0.3),
-        binomial.CENTRING["heterogeneity"],
+        float(a["heterogeneity_centring"]),
         a["segments_used"],
     )
     tau = np.hypot(differ, binomial.FLOOR["heterogeneity"])
