@@ -10,6 +10,14 @@ from trials.store.tables.contacts import (
     SourceRow,
 )
 from trials.store.tables.keys import ApiKeyRow
+from trials.store.tables.online import (
+    ClaimRow,
+    LeftOutRow,
+    PlaceRow,
+    ReceivedRow,
+    SharedHoldoutRow,
+    TurnedAwayRow,
+)
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
 from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
 from trials.store.tables.units import (
@@ -24,11 +32,11 @@ from trials.store.tables.units import (
 )
 
 __all__ = [
-    "PEOPLE",
     "ApiKeyRow",
     "ArmRow",
     "AssignmentRow",
     "AuditRow",
+    "ClaimRow",
     "CodeRow",
     "ContactCorrectionRow",
     "ContactRow",
@@ -38,14 +46,20 @@ __all__ = [
     "ExposureRow",
     "IdentifierRow",
     "ImportRow",
+    "LeftOutRow",
     "MetricRow",
     "OutcomeRow",
+    "PEOPLE",
+    "PlaceRow",
     "PlanRow",
     "ReasonRow",
+    "ReceivedRow",
     "RunRow",
     "SealRow",
+    "SharedHoldoutRow",
     "SourceRow",
     "TrialRow",
+    "TurnedAwayRow",
     "UnitRow",
     "UserRow",
 ]

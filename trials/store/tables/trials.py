@@ -55,7 +55,10 @@ class PlanRow(Base):
 
 
 class SealRow(Base):
-    """The commitment to a trial's seed: published at launch, opened at the end."""
+    """The commitment to a trial's seed: published at launch, opened at the end.
+
+    ``shared_holdout`` is the share kept out of all trials, as it stood at launch.
+    """
 
     __tablename__ = "seals"
 
@@ -65,6 +68,7 @@ class SealRow(Base):
     nonce: Mapped[str] = mapped_column(String(64))
     committed_at: Mapped[datetime]
     revealed_at: Mapped[datetime | None]
+    shared_holdout: Mapped[float] = mapped_column(default=0.0, server_default="0")
 
 
 class ArmRow(Base):
