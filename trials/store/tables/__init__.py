@@ -32,6 +32,7 @@ from trials.store.tables.units import (
 )
 
 __all__ = [
+    "PEOPLE",
     "ApiKeyRow",
     "ArmRow",
     "AssignmentRow",
@@ -49,7 +50,6 @@ __all__ = [
     "LeftOutRow",
     "MetricRow",
     "OutcomeRow",
-    "PEOPLE",
     "PlaceRow",
     "PlanRow",
     "ReasonRow",

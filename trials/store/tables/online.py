@@ -1,4 +1,4 @@
-"""What assignment at the moment of contact keeps: rows received, counters, lists of people left out.
+"""What assignment at the moment of contact keeps: rows received, counters, people left out.
 
 Nobody is named: units and people are known by keyed hashes alone.
 """
@@ -28,7 +28,7 @@ class ReceivedRow(Base):
 
 
 class PlaceRow(Base):
-    """How far a stratum's sequence of allocations has got: the next place is ``used`` of ``block``."""
+    """How far a stratum has got: the next allocation is place ``used`` of ``block``."""
 
     __tablename__ = "places"
 
