@@ -107,6 +107,11 @@ class _Roll:
         self.clusters = [self.clusters[i] for i in places] if self.clusters else []
         self.balance = {name: [v[i] for i in places] for name, v in self.balance.items()}
 
+    def forget(self) -> None:
+        """Let go of what only the draw needs, before the stores and files take their memory."""
+        self.keys, self.strata, self.clusters, self.balance = [], [], [], {}
+        self.seen.clear()
+
 
 def enrol(
     store: Store, request: Request, *, hasher: Hasher, actor: str,
@@ -128,6 +133,7 @@ def enrol(
     _refuse_repeats(roll, refusals)
     refusals.raise_any(keep_good_rows=request.keep_good_rows)
     drawn = _draw(roll, trial, request.path.name)
+    roll.forget()
     enrolment = _Enrolment(
         request=request, trial=trial, roll=roll, drawn=drawn, refusals=refusals,
         fingerprint=fingerprint, actor=actor,
