@@ -20,11 +20,11 @@ class Refusals:
     count: int = 0
     problems: list[Problem] = field(default_factory=list)
 
-    def add(self, line: int, says: str, remedy: str = "") -> None:
+    def add(self, line: int, says: str, remedy: str = "", *, place: str = "line") -> None:
         """One more row that cannot be used. ``says`` must not repeat an identifier."""
         self.count += 1
         if len(self.problems) < self.kept:
-            self.problems.append(Problem(f"line {line}", says, remedy, line))
+            self.problems.append(Problem(f"{place} {line}", says, remedy, line))
 
     def raise_any(self, *, keep_good_rows: bool) -> None:
         """Refuse the file if any row was refused, unless the good ones are wanted anyway."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from sqlalchemy.orm import Session
 
 from trials import files
 from trials.contacts import fast, intake, mapping, merging
@@ -33,6 +34,15 @@ from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
 from trials.store.tables import PEOPLE
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where contacts come from, what the report calls them, and their fingerprint."""
+
+    source: str
+    label: str
+    fingerprint: str
 
 
 @dataclass(slots=True)
@@ -89,25 +99,45 @@ def add(
         )
     if earlier is not None:
         return ledger.repeated(earlier, path.name)
-    refusals, seen = Refusals(path.name), _Seen()
+    delivery = Delivery(name, path.name, fingerprint)
+    return take(store, delivery, batches, actor=actor, keep_good_rows=keep_good_rows,
+                progress=progress)  # fmt: skip
+
+
+def take(
+    store: Store, delivery: Delivery, batches: Iterator[intake.Batch], *, actor: str,
+    keep_good_rows: bool = False, progress: ledger.Progress = ledger.silent,
+) -> ledger.Report:  # fmt: skip
+    """Stage a delivery's contacts, then make them part of the log in one transaction.
+
+    Raises:
+        Invalid: rows are refused, or there are no contacts.
+    """
+    refusals, seen = Refusals(delivery.label), _Seen()
     with staging.stage(store, contacts=merging.STAGED, codes=merging.CODES) as stages:
         for batch in batches:
             _put(stages["contacts"], batch, refusals, seen)
             progress(seen.rows)
         if seen.rows == 0:
             says = "the file has a header but no contacts"
-            raise Invalid(path.name, [Problem("", says, "export it again")])
+            raise Invalid(delivery.label, [Problem("", says, "export it again")])
         refusals.raise_any(keep_good_rows=keep_good_rows)
         stages["codes"].put([(number, *code) for code, number in seen.codes.items()])
         with stages.merge() as session:
-            number = merging.source_id(session, name)
-            entry = ledger.begin(session, kind="contacts", fingerprint=fingerprint, actor=actor)
-            merged = merging.merge(
-                stages, session, number, import_id=entry.id, repeated=seen.repeated
-            )
-            report = _report(path.name, name, seen, refusals, merged)
-            ledger.enter(session, report, trial_id=None, subject=f"source {name}",
-                         fingerprint=fingerprint, actor=actor, row=entry)  # fmt: skip
+            return _merged(session, stages, delivery, seen, refusals, actor)
+
+
+def _merged(
+    session: Session, stages: staging.Staging, delivery: Delivery, seen: _Seen,
+    refusals: Refusals, actor: str,
+) -> ledger.Report:  # fmt: skip
+    number = merging.source_id(session, delivery.source)
+    fingerprint = delivery.fingerprint
+    entry = ledger.begin(session, kind="contacts", fingerprint=fingerprint, actor=actor)
+    merged = merging.merge(stages, session, number, import_id=entry.id, repeated=seen.repeated)
+    report = _report(delivery.label, delivery.source, seen, refusals, merged)
+    ledger.enter(session, report, trial_id=None, subject=f"source {delivery.source}",
+                 fingerprint=fingerprint, actor=actor, row=entry)  # fmt: skip
     return report
 
 
@@ -165,7 +195,7 @@ def _refuse(refused: Refused, refusals: Refusals, seen: _Seen) -> None:
     if refused.left_out:
         seen.left_out[refused.says] += 1
     else:
-        refusals.add(refused.file_line, refused.says)
+        refusals.add(refused.file_line, refused.says, place=refused.place)
 
 
 def _columns(contacts: pa.RecordBatch, seen: _Seen) -> Iterator[pa.Array]:
