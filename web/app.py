@@ -21,6 +21,7 @@ from web.api.assign import api as api_assign
 from web.api.ofrep import ofrep
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
+from web.pages.jobs import pages as pages_jobs
 from web.pages.trials import pages as pages_trials
 
 NAVIGATION = (("Trials", "trials.home"),)
@@ -37,14 +38,16 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
         static_folder=None,  # type: ignore[arg-type]  # WhiteNoise serves them, and src is not for serving
     )  # fmt: skip
     _configure(app, settings)
-    app.extensions["catalogue"] = catalogue or StoreCatalogue(Store.open(settings.database_url))
+    store = Store.open(settings.database_url)
+    app.extensions["settings"], app.extensions["store"] = settings, store
+    app.extensions["catalogue"] = catalogue or StoreCatalogue(store)
     app.extensions["online"] = Online(quick(settings.database_url), Hasher(settings.identifier_key))
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)
     security.protect(app)
     problems.register(app)
-    for blueprint in (pages_trials, ops.ops, api_trials, api_assign, ofrep):
+    for blueprint in (pages_trials, pages_jobs, ops.ops, api_trials, api_assign, ofrep):
         app.register_blueprint(blueprint)
     _wrap(app, settings)
     return app

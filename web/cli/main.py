@@ -30,6 +30,7 @@ COMMANDS = {
     "trial": "web.cli.trial:trial",
     "units": "web.cli.units:units",
     "user": "web.cli.user:user",
+    "worker": "web.cli.worker:worker",
 }
 
 

@@ -9,6 +9,7 @@ from trials.store.tables.contacts import (
     ReasonRow,
     SourceRow,
 )
+from trials.store.tables.jobs import JobRow
 from trials.store.tables.keys import ApiKeyRow
 from trials.store.tables.online import (
     ClaimRow,
@@ -47,6 +48,7 @@ __all__ = [
     "ExposureRow",
     "IdentifierRow",
     "ImportRow",
+    "JobRow",
     "LeftOutRow",
     "MetricRow",
     "OutcomeRow",

@@ -1,4 +1,5 @@
 import { createAll, ServiceNavigation, SkipLink } from "./govuk-frontend.js";
+import "./progress.js";
 
 createAll(ServiceNavigation);
 createAll(SkipLink);

@@ -1,0 +1,1 @@
+"""Work in the background: the worker and what it can do, the clock, and the mails' way out."""

@@ -1,0 +1,47 @@
+"""A trial's plan run in the background."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from trials import clock, registry
+from trials.jobs import Job
+from trials.store.engine import Store
+from trials.store.tables import RunRow
+from web.jobs.handlers import Progress
+
+
+def analyse(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
+    """Run the plan of ``payload["trial"]`` and store the run.
+
+    ``payload``: ``trial``, and if wanted ``school``, ``cutoff`` (ISO 8601; else the moment the job
+    was asked for) and ``seed``. A run that an earlier attempt has stored is answered, not repeated.
+    """
+    from analysis import study
+
+    wanted = job.payload
+    cutoff = datetime.fromisoformat(wanted["cutoff"]) if wanted.get("cutoff") else job.created_at
+    order = study.Order(
+        key=wanted["trial"], school=wanted.get("school", "both"), cutoff=cutoff,
+        seed=int(wanted.get("seed", 1)), actor=f"{job.actor} (job {job.id})",
+    )  # fmt: skip
+    if (done := _earlier(store, order)) is not None:
+        return done
+    progress("Reading the log and computing", None)
+    result = study.analyse(store, order)
+    return {"trial": order.key, "run": result["run"]["id"]}
+
+
+def _earlier(store: Store, order: Any) -> dict[str, Any] | None:
+    """What an attempt stored whose worker died before it could say so."""
+    with store.read() as session:
+        found = session.scalar(
+            sa.select(RunRow.id).where(
+                RunRow.trial_id == registry.row_of(session, order.key).id,
+                RunRow.actor == order.actor, RunRow.cutoff == clock.epoch(order.cutoff),
+            )
+        )  # fmt: skip
+    return None if found is None else {"trial": order.key, "run": found}

@@ -1,0 +1,68 @@
+"""The pages about work in the background: what was asked for, how far it is, what came of it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from trials import jobs as queue
+from trials.jobs import Job
+from trials.settings import Settings
+from trials.store.engine import Store
+from web import present_jobs
+from web.jobs import uploads
+
+pages = Blueprint("jobs", __name__)
+
+
+def store() -> Store:
+    """This application's database."""
+    found: Store = current_app.extensions["store"]
+    return found
+
+
+@pages.get("/jobs")
+def index() -> str:
+    """What was asked for last, of one trial where ``?about=`` names it."""
+    about = request.args.get("about")
+    with store().read() as session:
+        found = queue.latest(session, subject=about)
+    return render_template("pages/jobs.html", lines=present_jobs.lines(found), about=about)
+
+
+@pages.get("/jobs/<int:job_id>")
+def job(job_id: int) -> str:
+    """One job: how far it is, or what came of it."""
+    return render_template("pages/job.html", page=present_jobs.page(_load(job_id)))
+
+
+@pages.get("/jobs/<int:job_id>/panel")
+def panel(job_id: int) -> Response:
+    """The part of that page that changes, for the page's own script."""
+    shown = present_jobs.page(_load(job_id))
+    response = Response(render_template("pages/job_panel.html", page=shown), mimetype="text/html")
+    response.headers["X-Over"] = "yes" if shown.over else "no"
+    return response
+
+
+@pages.post("/jobs/<int:job_id>/cancel")
+def cancel(job_id: int) -> ResponseReturnValue:
+    """Stop a job."""
+    with store().write() as session:
+        queue.cancel(session, job_id)
+    return redirect(url_for("jobs.job", job_id=job_id), 303)
+
+
+@pages.get("/jobs/<int:job_id>/files/<name>")
+def file(job_id: int, name: str) -> Response:
+    """A file that a job laid out to be fetched, for a day."""
+    settings: Settings = current_app.extensions["settings"]
+    path = uploads.outbound_file(settings.home, job_id, name)
+    response = Response(path.read_bytes(), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{path.name}"'
+    return response
+
+
+def _load(job_id: int) -> Job:
+    with store().read() as session:
+        return queue.load(session, job_id)
