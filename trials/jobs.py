@@ -82,7 +82,7 @@ def enqueue(
         "attempts": 0, "stage": "", "cancelling": False, "actor": actor, "created_at": now,
         "due_at": due_at or now,
     }  # fmt: skip
-    added = session.scalar(
+    added: int | None = session.scalar(
         _insert(session).values(values).on_conflict_do_nothing(index_elements=["key"])
         .returning(JobRow.id)
     )  # fmt: skip

@@ -19,10 +19,9 @@ KINDS = ("fine", "raises", "refuses", "refuses_rows", "dies", "hangs", "eats")
 
 @pytest.fixture(autouse=True)
 def _kinds(monkeypatch):
-    """The misbehaving kinds, here and (by the environment) in the spawned child."""
+    """The misbehaving kinds."""
     for kind in KINDS:
         monkeypatch.setitem(handlers.HANDLERS, kind, f"poison:{kind}")
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back(store, make_worker):
     assert (job.state, job.attempts, job.owner) == ("queued", 0, None)
 
 
-OUTCOMES = "unit,metric,value\nu1,paid,1\nu2,paid,0\nu3,paid,1\nu4,paid,0\n"
-ASSIGNED = "unit,arm\nu1,current\nu2,one-thing\nu3,one-thing\nu4,current\n"
+OUTCOMES = "unit,metric,value\nu1,paid,1\nu2,paid,0\nu3,paid,1\nu4,paid,0\nu1,arrears,10\n"
+ASSIGNED = "unit,arm,band\nu1,current,A\nu2,one-thing,A\nu3,one-thing,B\nu4,current,B\n"
 
 
 def upload(settings, tmp_path, text, name):
@@ -142,7 +142,7 @@ def test_uploads_are_imported_then_deleted_and_a_trial_is_analysed(
         pass
     done = [look(store, number) for number in numbers]
     assert [job.state for job in done] == ["done"] * 3, [job.error for job in done]
-    assert [job.result.get("added") for job in done] == [4, 4, None]
+    assert [job.result.get("added") for job in done] == [4, 5, None]
     for token in tokens:
         with pytest.raises(NotFound):
             uploads.path_of(settings.home, token)

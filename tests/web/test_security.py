@@ -21,6 +21,11 @@ PATHS = {
     "/trials/nobody": 404,
     "/nowhere": 404,
     "/static/nothing.css": 404,
+    "/jobs": 200,
+    "/jobs/999": 404,
+    "/jobs/999/panel": 404,
+    "/jobs/999/cancel": 405,
+    "/jobs/999/files/*": 404,
     "/healthz": 200,
     "/readyz": 200,
     "/metrics": 200,
@@ -57,7 +62,7 @@ def test_every_answer_has_the_headers_and_is_not_kept(client, path, status):
 
 def test_no_route_is_forgotten_by_the_list_above(app):
     named = {re.sub(r"<[^>]+>", "*", rule.rule) for rule in app.url_map.iter_rules()}
-    tried = {re.sub(r"(?<=/trials/)[^/]+", "*", path) for path in PATHS}
+    tried = {re.sub(r"(?<=/trials/)[^/]+|(?<=/jobs/)\d+", "*", path) for path in PATHS}
     assert named <= tried
 
 

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from trials.errors import Invalid, SignpostError, Unavailable
 from trials.jobs import Job
 from trials.store.engine import Store
-from web.jobs.handlers import handler
+from web.jobs.handlers import HANDLERS, handler
 
 _log = logging.getLogger("signpost.worker")
 
@@ -77,7 +77,7 @@ class Child:
 
     def give(self, job: Job) -> None:
         """Hand it a job; one at a time."""
-        self._pipe.send(job)
+        self._pipe.send((job, HANDLERS.get(job.kind)))
 
     def heard(self, seconds: float) -> Message | None:
         """The next thing it says; ``None`` when it says nothing for so long, or has died."""
@@ -116,10 +116,10 @@ def _serve(pipe: Connection, url: str, warm: bool) -> None:  # noqa: FBT001 - sp
         _warm()
     while True:
         try:
-            job = pipe.recv()
+            job, place = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(_run(job, store, pipe))
+        pipe.send(_run(job, place, store, pipe))
 
 
 def _warm() -> None:
@@ -129,9 +129,9 @@ def _warm() -> None:
     from analysis import study  # noqa: F401 - the same
 
 
-def _run(job: Job, store: Store, pipe: Connection) -> Message:
+def _run(job: Job, place: str | None, store: Store, pipe: Connection) -> Message:
     try:
-        result = handler(job.kind)(
+        result = handler(place, job.kind)(
             job, store, lambda stage, percent: pipe.send(Progressed(stage=stage, percent=percent))
         )
         return Done(result=result)

@@ -42,12 +42,12 @@ TITLES = {
 }
 
 
-def handler(kind: str) -> Handler:
-    """The function for a kind of job. Raises ``NotFound``."""
-    if kind not in HANDLERS:
+def handler(place: str | None, kind: str) -> Handler:
+    """The function at ``place`` (``module:name``). Raises ``NotFound`` where there is none."""
+    if place is None:
         raise NotFound(f"this version does not know jobs of the kind {kind!r}",
                        "bring every worker to the same version")  # fmt: skip
-    module, name = HANDLERS[kind].split(":")
+    module, name = place.split(":")
     found: Handler = getattr(importlib.import_module(module), name)
     return found
 
