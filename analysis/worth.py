@@ -14,7 +14,13 @@ from analysis.scaling import assumptions as register_file
 from analysis.scaling.assumption import Assumption
 from analysis.scaling.case import CaseForScaling, CaseInput, make_case
 from analysis.scaling.decision import Rule
-from analysis.scaling.from_result import arms_of, facts_from, groups_from
+from analysis.scaling.from_result import (
+    arms_of,
+    channel_draws,
+    facts_from,
+    groups_from,
+    only_channel,
+)
 from analysis.scaling.register import Register
 from analysis.tables import Floats
 from trials.definition.model import Trial
@@ -42,20 +48,35 @@ def case_for(
         Invalid: assumptions are impossible or missing; all are named.
         Conflict: the result has no net deflection to build on.
     """
-    chosen = _arm(trial, result, arm)
     register = register_file.read(assumptions) if assumptions.strip() else Register()
+    return make_case(case_input(trial, result, register=register, arm=arm, seed=seed))
+
+
+def case_input(
+    trial: Trial, result: Mapping[str, Any], *, register: Register, arm: str | None = None,
+    seed: int = 1,
+) -> CaseInput:  # fmt: skip
+    """Everything the case for rolling out ``arm`` is made from.
+
+    Raises:
+        Conflict: the result has no net deflection to build on.
+    """
+    chosen = _arm(trial, result, arm)
     decision = trial.analysis.decision
     rule = Rule(
         ship_if=decision.ship_if_probability, stop_for_harm=decision.stop_for_harm_probability
     )
-    return make_case(CaseInput(
-        trial=trial.key, effect=_draws(trial, result, chosen, seed), channel="phone",
-        register=register.fallback(_volume(trial, result)), seed=seed,
+    draws = _draws(trial, result, chosen, seed)
+    return CaseInput(
+        trial=trial.key, effect=draws, seed=seed, line=register.queue,
+        by_channel=channel_draws(result, arm=chosen, net=draws, seed=seed),
+        channel=only_channel(result, arm=chosen) or "phone",
+        register=register.fallback(_volume(trial, result)),
         facts=facts_from(result, arm=chosen, rule=rule, weeks_run=_weeks(trial)),
         groups=groups_from(
             result, arm=chosen,
             excluded=NO_EMAIL if "has_email" in trial.analysis.segments else None),
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def _arm(trial: Trial, result: Mapping[str, Any], arm: str | None) -> str:

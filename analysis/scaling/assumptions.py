@@ -14,6 +14,9 @@
     kind = "contract-price"
     budget_line = "C1234"
 
+A ``[line]`` table describes the line of enquiry whose queue is modelled
+(:mod:`analysis.scaling.line_table`).
+
 All that is wrong with a file is reported at once, each with its line.
 """
 
@@ -22,11 +25,13 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, get_args
 
 from analysis.scaling.assumption import Assumption, Shape, valid_date
+from analysis.scaling.line_table import KEYS as LINE_KEYS
+from analysis.scaling.line_table import read_line
 from analysis.scaling.mechanism import KINDS, Mechanism
 from analysis.scaling.register import Register, nearest
 from analysis.scaling.specs import SPECS, Spec
@@ -43,7 +48,7 @@ def read(text: str) -> Register:
     document = _parse(text)
     lines = Lines(text)
     problems: list[Problem] = []
-    known = ("assumptions", "mechanism")
+    known = ("assumptions", "mechanism", "line")
     problems += [
         _unknown(name, known, "", lines.table(name)) for name in document if name not in known
     ]
@@ -57,9 +62,22 @@ def read(text: str) -> Register:
     if "annual_pay" in given and "cost_per_contact_phone" in given:
         problems.append(_at("annual_pay", lines.of("annual_pay"), _BOTH_COSTS, "remove one"))
     mechanism = _mechanism(_table(document, "mechanism", problems, lines), problems, lines)
+    line, wrong = read_line(
+        _table(document, "line", problems, lines), lines.place("line"),
+        lambda key: _unknown(key, LINE_KEYS, "line ", lines.within("line", key)),
+    )  # fmt: skip
+    problems += wrong
     if problems:
         raise Invalid("the assumption file", sorted(problems, key=lambda p: p.line or 0))
-    return Register(given=given, mechanism=mechanism)
+    return Register(given=given, mechanism=mechanism, line=line)
+
+
+def checked(name: str, table: Mapping[str, Any]) -> Assumption:
+    """One assumption from the keys of its table; what cannot be is :class:`Invalid`, all of it."""
+    found, problems = _assumption(name, table, Lines(""))
+    if found is None:
+        raise Invalid("the assumption", problems)
+    return found
 
 
 class Lines:
@@ -85,6 +103,16 @@ class Lines:
     def table(self, name: str) -> int | None:
         """The line of a top-level table."""
         return self._places.get((name,))
+
+    def within(self, table: str, key: str) -> int | None:
+        """The line of a key in a top-level table, or else of the table."""
+        return self._places.get((table, key), self.table(table))
+
+    def place(self, table: str) -> Callable[[str], str]:
+        """Says where a key of a top-level table is written."""
+        return lambda key: (
+            f"line {line}" if (line := self.within(table, key)) else f"[{table}] {key}".strip()
+        )
 
     def of(self, name: str, key: str | None = None) -> int | None:
         """The line of ``[assumptions.NAME]`` or of a key in it."""

@@ -17,6 +17,7 @@ from analysis.scaling.equity import GroupEffect
 from analysis.scaling.evidence import Check, CheckVerdict, EvidenceKind
 from analysis.scaling.facts import Facts
 from analysis.scaling.ranges import Range
+from analysis.scaling.specs import CHANNELS
 from analysis.tables import Floats
 from trials.errors import Invalid, Problem
 
@@ -73,6 +74,41 @@ def net_draws(
     per = _per(document)
     rng = np.random.default_rng(seed)
     return np.asarray(rng.normal(net["estimate"] / per, net["se"] / per, size), dtype=np.float64)
+
+
+def only_channel(document: Mapping[str, Any], *, arm: str) -> str | None:
+    """The one channel in which contacts were counted, where there is just one."""
+    known = list(_channels(document, arm))
+    return known[0] if len(known) == 1 else None
+
+
+def channel_draws(
+    document: Mapping[str, Any], *, arm: str, net: Floats, seed: int
+) -> dict[str, Floats]:
+    """Draws of the net effect by channel that add up to ``net`` draw by draw.
+
+    Each channel is normal about its own estimate; the channels are then conditioned on their sum
+    (independent normals given their total: what the total leaves over falls on each in proportion
+    to its variance). Empty unless at least two channels have an estimate with a standard error.
+    """
+    parts = _channels(document, arm)
+    if len(parts) < 2:
+        return {}
+    per, rng = _per(document), np.random.default_rng([seed, 2])
+    drawn = {name: rng.normal(mean / per, se / per, len(net)) for name, (mean, se) in parts.items()}
+    over = net - np.sum(list(drawn.values()), axis=0)
+    total = sum(se**2 for _, se in parts.values())
+    return {name: drawn[name] + over * se**2 / total for name, (_, se) in parts.items()}
+
+
+def _channels(document: Mapping[str, Any], arm: str) -> dict[str, tuple[float, float]]:
+    """Estimate and standard error of each channel in which anything was counted."""
+    found = _deflection(document, arm).get("channels", {})
+    return {
+        name: (float(e["estimate"]), float(e["se"]))
+        for name, e in found.items()
+        if name in CHANNELS and e.get("estimate") is not None and e.get("se")
+    }
 
 
 def groups_from(

@@ -6,11 +6,13 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 
 from analysis.scaling.assumption import Assumption
 from analysis.scaling.mechanism import Mechanism
+from analysis.scaling.question import CapacityRequest
 from analysis.scaling.specs import SPECS
 from analysis.tables import Floats
 from trials.errors import Invalid, Problem
@@ -22,12 +24,14 @@ class Register:
 
     ``given`` wins over ``fallbacks`` (defaults of this case alone, such as the optimism bias of
     its evidence grade), and these over the defaults of the product.
-    ``mechanism`` says how, if at all, avoided work becomes cash.
+    ``mechanism`` says how, if at all, avoided work becomes cash; ``line`` describes the line of
+    enquiry whose queue is modelled, if any.
     """
 
     given: Mapping[str, Assumption] = field(default_factory=dict)
     fallbacks: Mapping[str, Assumption] = field(default_factory=dict)
     mechanism: Mechanism = field(default_factory=Mechanism)
+    line: CapacityRequest | None = None
 
     def find(self, name: str) -> Assumption | None:
         """The assumption of that name, or ``None`` where there is neither figure nor default."""
@@ -45,6 +49,19 @@ class Register:
     def fallback(self, *assumptions: Assumption) -> Register:
         """The register with further defaults that hold for one case."""
         return replace(self, fallbacks={**self.fallbacks, **{a.name: a for a in assumptions}})
+
+    @property
+    def queue(self) -> CapacityRequest | None:
+        """The line with what the register knows of call-backs, shrinkage and the target wait."""
+        if self.line is None:
+            return None
+        own = {"retry": self.line.retry, "shrinkage": self.line.shrinkage,
+               "target_wait": self.line.target_wait}  # fmt: skip
+        names = {"target_wait": "target_wait_seconds"}
+        given = {key: self.given.get(names.get(key, key)) for key, value in own.items()
+                 if value is None}  # fmt: skip
+        known: dict[str, Any] = {k: a.value for k, a in given.items() if a is not None}
+        return replace(self.line, **known)
 
     def with_given(self, *assumptions: Assumption) -> Register:
         """The register with these figures in place of what it held."""

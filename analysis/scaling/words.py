@@ -24,6 +24,7 @@ from analysis.scaling.case import CaseForScaling
 from analysis.scaling.decision import Decision
 from analysis.scaling.ranges import Range
 from analysis.scaling.sensitivity import EFFECT, Threshold
+from analysis.scaling.shared import Moved
 from analysis.scaling.specs import SPECS
 from analysis.scaling.wait import LABEL, WaitConsequence
 
@@ -267,6 +268,22 @@ def _duty(case: CaseForScaling) -> str:
 def _rate(case: CaseForScaling) -> str:
     rate = next(a for a in case.assumptions if a.name == "discount_rate")
     return f"{percent(rate.value)} a year ({rate.source}, {rate.dated})"
+
+
+def assumption_line(a: Assumption) -> tuple[str, str]:
+    """What an assumption means, and its figure with range, source and date."""
+    return capital(_meaning(a.name)), _assumption(a)
+
+
+def moved_line(found: Moved) -> str:
+    """What a changed assumption does to one case."""
+    before, after = (spread(npv, money=True) for npv in (found.npv_before, found.npv_after))
+    line = f"{found.trial}: net present value from {before} to {after}"
+    if found.decision_before == found.decision_after:
+        return f"{line}; the recommendation stays."
+    return (
+        f"{line}; the recommendation turns from {found.decision_before} to {found.decision_after}."
+    )
 
 
 def _turning_points(case: CaseForScaling) -> list[Threshold]:

@@ -192,10 +192,15 @@ def _deflection() -> dict[str, Any]:
         "contrasts": [{
             "arm": "one-thing", "versus": "current",
             "gross": {"estimate": 71.0, "low": 52.0, "high": 90.0},
-            "net": {"estimate": 51.6, "low": 23.7, "high": 79.5},
+            "net": {"estimate": 51.6, "se": 14.2, "low": 23.7, "high": 79.5},
             "leakage": {"estimate": 0.27, "low": 0.08, "high": 0.46},
             "avoidable": {"estimate": 44.0, "low": 19.0, "high": 69.0},
             "displacement": {"phone": 58.0, "webchat": -4.0, "email": -2.4},
+            "channels": {
+                "phone": {"estimate": 58.0, "se": 13.0, "low": 32.5, "high": 83.5},
+                "webchat": {"estimate": -4.0, "se": 4.0, "low": -11.8, "high": 3.8},
+                "email": {"estimate": -2.4, "se": 4.0, "low": -10.2, "high": 5.4},
+            },
         }],
     }  # fmt: skip
 

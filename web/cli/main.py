@@ -16,6 +16,8 @@ from web.cli.context import Context, tell_error
 # `signpost --help` does not load the statistics.
 COMMANDS = {
     "analyse": "web.cli.analyse:analyse",
+    "assumption": "web.cli.assumption:assumption",
+    "benefit": "web.cli.benefit:benefit",
     "capacity": "web.cli.capacity:capacity",
     "db": "web.cli.db:db",
     "demo": "web.cli.demo:demo",
@@ -27,6 +29,7 @@ COMMANDS = {
     "scale": "web.cli.scale:scale",
     "serve": "web.cli.serve:serve",
     "simulate": "web.cli.simulate:simulate",
+    "step": "web.cli.step:step",
     "trial": "web.cli.trial:trial",
     "units": "web.cli.units:units",
     "user": "web.cli.user:user",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from trials.errors import Conflict
 from web.cli.context import Context, json_option, pass_context, say
 from web.cli.files import read_text
 
@@ -14,27 +13,20 @@ from web.cli.files import read_text
 @click.command()
 @click.argument("key")
 @click.option("--assumptions", type=click.Path(path_type=Path, dir_okay=False),
-              help="A TOML file; what it leaves out is a listed default.")  # fmt: skip
+              help="A TOML file whose figures win over the register's.")  # fmt: skip
 @click.option("--arm", help="The arm to roll out; by default the one the verdict speaks of.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @json_option
 @pass_context
 def scale(context: Context, key: str, assumptions: Path | None, arm: str | None, seed: int) -> None:
-    """Make the case for scaling of trial KEY from its latest result."""
-    from analysis import worth
-    from analysis.runs import latest_result
+    """Make the case for scaling of trial KEY from its latest result and the register."""
+    from analysis.casework.cases import Ask, case_of
+    from analysis.scaling import assumptions as register_file
     from analysis.scaling import words
-    from trials import registry
 
+    over = register_file.read(read_text(assumptions)) if assumptions else None
     with context.store.read() as session:
-        record = registry.load(session, key)
-        result = latest_result(session, key)
-    if result is None:
-        raise Conflict(f"trial {key!r} has not been analysed", f"run 'signpost analyse {key}'")
-    if held := result.get("withheld"):
-        raise Conflict(str(held), "make the case once the look has come")
-    text = read_text(assumptions) if assumptions else ""
-    case = worth.case_for(record.definition, result, assumptions=text, arm=arm, seed=seed)
+        case = case_of(session, Ask(key=key, arm=arm, over=over, seed=seed)).case
     lines = []
     for section in words.summary(case):
         lines += ["", section.heading, *section.paragraphs]

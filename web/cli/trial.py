@@ -235,10 +235,15 @@ def stop(context: Context, key: str, reason: str) -> None:
 @click.argument("key")
 @click.argument("decision", type=click.Choice(lifecycle.DECISIONS))
 @click.option("--reason", required=True, help="Why.")
+@click.option("--reviewer", default="", help="Who answers for a decision not recommended.")
 @json_option
 @pass_context
-def decide(context: Context, key: str, decision: str, reason: str) -> None:
-    """Record what is to become of the change that was tried."""
+def decide(context: Context, key: str, decision: str, reason: str, reviewer: str) -> None:
+    """Record what is to become of the change that was tried, beside what was recommended."""
+    from analysis.casework import decisions
+
+    wish = decisions.Wish(key=key, decision=decision, reason=reason, reviewer=reviewer,
+                          actor=context.actor)  # fmt: skip
     with context.store.write() as session:
-        record = lifecycle.decide(session, key, decision, actor=context.actor, reason=reason)
+        record = decisions.decide(session, wish)
     _report(context, record, "decided")
