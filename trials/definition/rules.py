@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trials.definition import hours
+from trials.definition import hours, protected
 from trials.definition.lines import Path
 from trials.definition.model import About, Analysis, Arm, Design, Looks, Metric
 from trials.definition.near import nearest
@@ -72,6 +72,15 @@ def _arms(parts: Parts) -> Iterator[Breach]:
                 ("arms", i, "weight"), f"arm {arm.key!r} has weight 0, so nobody would be given it",
                 "give it a weight above 0 or remove the arm",
             )  # fmt: skip
+    yield from _protected(parts)
+
+
+def _protected(parts: Parts) -> Iterator[Breach]:
+    """What the law prescribes may not be what differs between arms."""
+    places = {arm.key: i for i, arm in parts.arms.items()}
+    for found in protected.differences(tuple(parts.arms.values())):
+        says = f"arm {found.arm!r}: {found.says}"
+        yield Breach(("arms", places[found.arm], "wording"), says, found.remedy)
 
 
 def _metrics(parts: Parts) -> Iterator[Breach]:

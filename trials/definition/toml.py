@@ -255,3 +255,8 @@ def _listed(value: Any) -> Any:
 def write(trial: model.Trial) -> str:
     """The trial as a TOML text that :func:`read` turns back into an equal definition."""
     return tomli_w.dumps(to_data(trial), multiline_strings=True)
+
+
+def write_data(data: Mapping[str, Any]) -> str:
+    """Plain data of the file's shape as TOML, complete or not; empty parts are left out."""
+    return tomli_w.dumps({k: v for k, v in data.items() if v}, multiline_strings=True)

@@ -101,6 +101,12 @@ def syntax(wording: str) -> list[Problem]:
     return problems if tree is None else _refused(tree)
 
 
+def syntax_tree(wording: str) -> nodes.Template | None:
+    """The tree of a wording that is sound whatever the columns; ``None`` for one that is not."""
+    tree, _ = _parse(wording)
+    return None if tree is None or _refused(tree) else tree
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A checked wording. ``placeholders`` are the columns it uses, by their names in the list."""

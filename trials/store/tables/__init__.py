@@ -20,6 +20,7 @@ from trials.store.tables.contacts import (
     ReasonRow,
     SourceRow,
 )
+from trials.store.tables.drafts import DraftRow, DraftVersionRow, IdeaRow, SignOffRow
 from trials.store.tables.jobs import JobRow
 from trials.store.tables.keys import ApiKeyRow
 from trials.store.tables.online import (
@@ -59,10 +60,13 @@ __all__ = [
     "ContactRow",
     "CorrectionRow",
     "DecisionRow",
+    "DraftRow",
+    "DraftVersionRow",
     "EventRow",
     "ExclusionRow",
     "ExposureRow",
     "HoldbackRow",
+    "IdeaRow",
     "IdentifierRow",
     "ImportRow",
     "JobRow",
@@ -79,6 +83,7 @@ __all__ = [
     "RunRow",
     "SealRow",
     "SharedHoldoutRow",
+    "SignOffRow",
     "SourceRow",
     "TrialRow",
     "TurnedAwayRow",
