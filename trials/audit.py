@@ -48,8 +48,7 @@ def record(
     session: Session, action: str, subject: str, *, actor: str, detail: Mapping[str, Any] = {}
 ) -> None:
     """Append an entry within the caller's write transaction."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    lock(session)
     session.flush()
     last = session.execute(sa.select(AuditRow.hash).order_by(AuditRow.id.desc()).limit(1))
     previous = last.scalar_one_or_none() or START
@@ -60,6 +59,12 @@ def record(
     entry.hash = _hash(entry)
     session.add(entry)
     session.flush()
+
+
+def lock(session: Session) -> None:
+    """Let nobody else append until this transaction ends; SQLite's writers queue by themselves."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
 
 
 def history(session: Session, subject: str) -> list[Entry]:

@@ -16,16 +16,28 @@ from trials.online.service import Online, quick
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
-from web import ops, problems, security
+from web import access, ops, present_people, problems, security, sending
 from web.api.assign import api as api_assign
 from web.api.ofrep import ofrep
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
+from web.pages.account import pages as pages_account
 from web.pages.jobs import pages as pages_jobs
 from web.pages.trials import pages as pages_trials
 
 NAVIGATION = (("Trials", "trials.home"),)
 """What the bar under the header leads to: a label and an endpoint each."""
+
+BLUEPRINTS = (
+    pages_trials,
+    pages_account,
+    pages_jobs,
+    ops.ops,
+    api_trials,
+    api_assign,
+    ofrep,
+)
+"""Every part of the site and of the API."""
 
 _HASHED = re.compile(r"-[0-9a-f]{8}\.[a-z]+$")
 
@@ -39,15 +51,18 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     )  # fmt: skip
     _configure(app, settings)
     store = Store.open(settings.database_url)
-    app.extensions["settings"], app.extensions["store"] = settings, store
+    app.extensions.update(settings=settings, store=store)
     app.extensions["catalogue"] = catalogue or StoreCatalogue(store)
     app.extensions["online"] = Online(quick(settings.database_url), Hasher(settings.identifier_key))
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)
     security.protect(app)
+    access.guard(app)
+    sending.protect(app)
     problems.register(app)
-    for blueprint in (pages_trials, pages_jobs, ops.ops, api_trials, api_assign, ofrep):
+    access.public(app.view_functions["openapi.spec"])
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     _wrap(app, settings)
     return app
@@ -61,12 +76,14 @@ def _version() -> str:
 
 
 def _configure(app: Flask, settings: Settings) -> None:
+    secure = settings.base_url.startswith("https:")
     app.config.update(
         SECRET_KEY=settings.secret_key,
         ORGANISATION=settings.organisation,
+        SESSION_COOKIE_NAME="__Host-signpost" if secure else "signpost",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
+        SESSION_COOKIE_SECURE=secure,
         MAX_CONTENT_LENGTH=256 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,
         JSON_SORT_KEYS=False,
@@ -84,8 +101,14 @@ def _templates(app: Flask, settings: Settings) -> None:
         asset=lambda name: f"/static/{resources.asset(name)}",
         organisation=settings.organisation,
         demonstration=settings.demonstration,
-        navigation=lambda: [(label, url_for(endpoint)) for label, endpoint in NAVIGATION],
+        navigation=_navigation,
+        role_name=lambda key: present_people.role(key).label,
     )
+
+
+def _navigation() -> list[tuple[str, str]]:
+    """What the bar leads whoever is signed in to."""
+    return [(label, url_for(end)) for label, end in NAVIGATION if access.reachable(end)]
 
 
 def _wrap(app: Flask, settings: Settings) -> None:

@@ -8,6 +8,8 @@ from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from web.access import public
+
 ops = Blueprint("ops", __name__)
 
 
@@ -46,12 +48,14 @@ def _end(response: Response) -> Response:
 
 
 @ops.get("/healthz")
+@public
 def alive() -> Response:
     """The process answers; nothing else is touched."""
     return Response("ok\n", mimetype="text/plain")
 
 
 @ops.get("/readyz")
+@public
 def ready() -> tuple[Response, int]:
     """The database can be reached and its schema is current."""
     troubles = current_app.extensions["catalogue"].troubles()
@@ -59,6 +63,7 @@ def ready() -> tuple[Response, int]:
 
 
 @ops.get("/metrics")
+@public
 def metrics() -> Response:
     """Prometheus' text format."""
     meters: Meters = current_app.extensions["meters"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -115,6 +115,11 @@ def lines(summaries: Sequence[TrialSummary]) -> list[Line]:
         (_line(s) for s in summaries),
         key=lambda one: order.index(one.state.key) if one.state.key in order else len(order),
     )
+
+
+def without_result(summary: TrialSummary) -> TrialSummary:
+    """A trial's line for somebody who sees no results."""
+    return replace(summary, verdict_says=None, run_at=None, decision=None)
 
 
 def _line(summary: TrialSummary) -> Line:

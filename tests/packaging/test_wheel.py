@@ -110,6 +110,6 @@ def test_the_wheel_runs_the_main_job_in_a_fresh_environment_outside_the_reposito
     page = (
         "from trials import settings; from web.app import create_app; import sys;"
         "c = create_app(settings.load(database_url=sys.argv[1])).test_client();"
-        "r = c.get('/'); assert r.status_code == 200, r.status; assert b'matching-gift' in r.data"
+        "r = c.get('/set-up'); assert r.status_code == 200, r.status; assert b'first account' in r.data"
     )
     run(python, "-c", page, url, cwd=tmp_path, env=env)

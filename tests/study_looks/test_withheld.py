@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from analysis import study
 from analysis.report.withhold import sentence, withheld
-from trials import lifecycle, registry
+from trials import accounts, lifecycle, registry, sessions
 from trials.definition import toml
 from trials.importing import assignments, outcomes
 from trials.settings import Settings
@@ -88,7 +89,15 @@ def live(sqlite_store, hasher, tmp_path):
 def client(live, tmp_path):
     made = Settings(home=tmp_path, database_url=f"sqlite:///{live.url.database}",
                     organisation="W", secret_key="s" * 64, identifier_key=b"k" * 64)  # fmt: skip
-    return create_app(made).test_client()
+    with live.write() as session:
+        user = accounts.add(
+            session, "a@b.example", name="", role="analyst", password=None, actor="t"
+        )
+        token = sessions.begin(session, user.id)
+    client = create_app(made).test_client()
+    with client.session_transaction() as held:
+        held.update(sid=token, seen=int(time.time()))
+    return client
 
 
 def analyse(store, cutoff):

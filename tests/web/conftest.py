@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "report")]
 
 from council import fill, settings  # noqa: E402
+from seen import SITES  # noqa: E402
+from signed import client_of  # noqa: E402
 
 from trials.store import migrate  # noqa: E402
 from trials.store.engine import Store  # noqa: E402
@@ -48,15 +50,30 @@ def empty_app(tmp_path_factory):
 
 
 @pytest.fixture
-def client(app):
+def anonymous(app):
+    """A client that nobody is signed in with."""
     return app.test_client()
+
+
+@pytest.fixture
+def client(app):
+    """A client signed in as somebody who may see and do nearly all."""
+    return client_of(app, "administrator")
+
+
+@pytest.fixture
+def client_as(app):
+    """A client signed in as any role: ``client_as("officer")``."""
+    return lambda role: client_of(app, role)
 
 
 def _served(app):
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    return server, f"http://127.0.0.1:{server.server_port}"
+    address = f"http://127.0.0.1:{server.server_port}"
+    SITES[address] = app
+    return server, address
 
 
 @pytest.fixture(scope="session")

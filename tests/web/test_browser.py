@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from seen import Seen, accessible, no_sideways_scroll, unexpected
 
 from trials import resources
 
@@ -16,42 +16,6 @@ PAGES = (
     "/trials/fresh/report", "/nowhere",
 )  # fmt: skip
 REPORTS = ("council-tax-reminder", "matching-gifts", "early-look", "hostile")
-
-
-class Seen:
-    """A page with everything it said and asked for."""
-
-    def __init__(self, browser, width, **options):
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        self.page = self.context.new_page()
-        self.said, self.asked = [], []
-        self.page.on("console", lambda m: self.said.append(m.text))
-        self.page.on("pageerror", lambda e: self.said.append(str(e)))
-        self.page.on("request", lambda r: self.asked.append(r.url))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
-
-    def open(self, url):
-        self.page.goto(url)
-        return self.page
-
-
-def unexpected(said):
-    """Console messages but the browser's own note that an error page is an error page."""
-    return [m for m in said if "404 (NOT FOUND)" not in m]
-
-
-def accessible(page):
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-
-
-def no_sideways_scroll(page):
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.mark.parametrize("width", [1280, 360])

@@ -8,6 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from council import ATTACK, settings
 from sample import letter_result
+from signed import client_of
 
 from analysis.report.html import policy
 from trials import registry, resources
@@ -30,7 +31,7 @@ def test_the_list_shows_every_trial_running_ones_first(client):
 
 
 def test_an_empty_list_says_what_to_do_next(empty_app):
-    page = soup(empty_app.test_client().get("/"))
+    page = soup(client_of(empty_app, "administrator").get("/"))
     assert page.find("h2").get_text() == "There are no trials yet"
     assert "signpost trial add FILE.toml" in page.get_text()
     assert "signpost demo" in page.get_text()
@@ -174,7 +175,7 @@ def test_readiness_follows_the_database(client, tmp_path):
 
 
 def test_a_database_that_was_never_set_up_says_which_command_sets_it_up(tmp_path):
-    response = create_app(settings(tmp_path)).test_client().get("/")
+    response = create_app(settings(tmp_path)).test_client().get("/sign-in")
     assert response.status_code == 503
     assert "signpost db upgrade" in response.text
 
@@ -189,7 +190,7 @@ def test_being_alive_touches_no_database(tmp_path):
 
 
 def test_requests_are_counted_by_route_never_by_address(folder):
-    client = create_app(settings(folder)).test_client()
+    client = client_of(create_app(settings(folder)), "viewer")
     client.get("/trials/fresh?secret=07700900123")
     told = client.get("/metrics").text
     assert 'route="/trials/<key>",status="200"} 1.0' in told

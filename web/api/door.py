@@ -20,6 +20,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 from trials.apikeys import ApiKey, Scope
 from trials.errors import Invalid, Problem
 from trials.online.service import Online
+from web.access import Permission, Rule, marked, may
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -65,18 +66,32 @@ def caller(scope: Scope) -> ApiKey:
     return key
 
 
-def needs(scope: Scope) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let only keys with ``scope`` in."""
+def needs(
+    scope: Scope, *, person: Permission | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let only keys with ``scope`` in; or also people with a permission, who can but read.
+
+    A page of ours links to the data behind it, and whoever follows that link has a session and no
+    key. A request that carries a key is judged by the key alone.
+    """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            caller(scope)
+            if not _reads(person):
+                caller(scope)
             return view(*args, **kwargs)
 
-        return guarded
+        return marked(Rule(scope=scope))(guarded)
 
     return decorate
+
+
+def _reads(person: Permission | None) -> bool:
+    """Whether a person who is signed in may read this."""
+    if person is None or request.method not in ("GET", "HEAD"):
+        return False
+    return "Authorization" not in request.headers and may(person)
 
 
 def takes(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -8,25 +8,17 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify
 
 from trials.errors import NotFound
+from web.access import Permission
+from web.api.door import PROBLEM, needs, told
 from web.api.schemas import TrialList, TrialOut, trial_list, trial_out
 from web.catalogue import Catalogue
 
 api = APIBlueprint("api-trials", __name__, url_prefix="/api/v1", tag="Trials")
 
-_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-    },
-}
 _MISSING: dict[int, Any] = {
     404: {
         "description": "There is no such trial, or it has no result yet",
-        "content": {"application/problem+json": {"schema": _PROBLEM}},
+        "content": {"application/problem+json": {"schema": PROBLEM}},
     }
 }
 
@@ -38,6 +30,8 @@ def _catalogue() -> Catalogue:
 
 @api.get("/trials")
 @api.output(TrialList)
+@api.doc(responses=told(401, 403), security="Key")
+@needs("read", person=Permission.SEE_RESULTS)
 def trials() -> TrialList:
     """Every trial, the latest first."""
     return trial_list(_catalogue().summaries())
@@ -45,14 +39,16 @@ def trials() -> TrialList:
 
 @api.get("/trials/<key>")
 @api.output(TrialOut)
-@api.doc(responses=_MISSING)
+@api.doc(responses=_MISSING | told(401, 403), security="Key")
+@needs("read", person=Permission.SEE_RESULTS)
 def trial(key: str) -> TrialOut:
     """One trial: its definition, state, plan hash, amendments and history."""
     return trial_out(_catalogue().record(key))
 
 
 @api.get("/trials/<key>/result")
-@api.doc(responses=_MISSING)
+@api.doc(responses=_MISSING | told(401, 403), security="Key")
+@needs("read", person=Permission.SEE_RESULTS)
 def result(key: str) -> Response:
     """The latest result document of a trial."""
     found = _catalogue().result(key)

@@ -7,6 +7,7 @@ import socket
 
 import click
 
+from trials import accounts, setting_up
 from trials.errors import Unavailable
 from web.cli.context import Context, pass_context
 
@@ -19,8 +20,21 @@ from web.cli.context import Context, pass_context
 def serve(context: Context, host: str, port: int, workers: int) -> None:
     """Serve the web pages and the API."""
     refuse_taken(host, port)
+    _tell_how_to_begin(context)
     context.store.close()
     run(context.settings.database_url, host=host, port=port, workers=workers)
+
+
+def _tell_how_to_begin(context: Context) -> None:
+    """Where nobody has an account yet, print the code that opens the first."""
+    with context.store.read() as session:
+        if not accounts.none_yet(session) or context.settings.demonstration:
+            return
+    code = setting_up.code(context.settings.home)
+    click.echo(
+        f"Nobody has an account yet. Open the first page and give this code: {code}", err=True
+    )
+    click.echo("(or run 'signpost user add EMAIL --role administrator --password-stdin')", err=True)
 
 
 def refuse_taken(host: str, port: int) -> None:

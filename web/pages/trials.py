@@ -18,6 +18,7 @@ from analysis.report.view import report
 from trials import clock, resources
 from trials.errors import NotFound
 from web import present
+from web.access import Permission, may, needs
 from web.catalogue import Catalogue
 
 pages = Blueprint("trials", __name__)
@@ -30,28 +31,35 @@ def catalogue() -> Catalogue:
 
 
 @pages.get("/")
+@needs(Permission.SEE_TRIALS)
 def home() -> str:
     """Every trial."""
     summaries = catalogue().summaries()
+    if not may(Permission.SEE_RESULTS):
+        summaries = [present.without_result(s) for s in summaries]
     return render_template(
         "pages/trials.html", lines=present.lines(summaries), counts=present.counts(summaries)
     )
 
 
 @pages.get("/trials")
+@needs(Permission.SEE_TRIALS)
 def index() -> ResponseReturnValue:
     """The list is the home page."""
     return redirect(url_for("trials.home"), 308)
 
 
 @pages.get("/trials/<key>")
+@needs(Permission.SEE_TRIALS)
 def trial(key: str) -> str:
     """One trial: its plan, its state, its history, and where its result is."""
     record = catalogue().record(key)
-    return render_template("pages/trial.html", page=present.page(record, catalogue().result(key)))
+    result = catalogue().result(key) if may(Permission.SEE_RESULTS) else None
+    return render_template("pages/trial.html", page=present.page(record, result))
 
 
 @pages.get("/trials/<key>/report")
+@needs(Permission.SEE_RESULTS)
 def trial_report(key: str) -> str:
     """The report of a trial's latest result."""
     record, result = catalogue().record(key), catalogue().result(key)
@@ -62,6 +70,7 @@ def trial_report(key: str) -> str:
 
 
 @pages.get("/trials/<key>/report.html")
+@needs(Permission.SEE_RESULTS)
 def trial_report_file(key: str) -> Response:
     """The same report as one file to keep, mail or print."""
     record, result = catalogue().record(key), catalogue().result(key)

@@ -31,6 +31,7 @@ from trials.store.tables.online import (
     SharedHoldoutRow,
     TurnedAwayRow,
 )
+from trials.store.tables.people import AttemptRow, SessionRow, SubmissionRow
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
 from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
 from trials.store.tables.units import (
@@ -51,6 +52,7 @@ __all__ = [
     "ArmRow",
     "AssignmentRow",
     "AssumptionRow",
+    "AttemptRow",
     "AuditRow",
     "BenefitRow",
     "CaseSettingRow",
@@ -82,9 +84,11 @@ __all__ = [
     "RolloutRow",
     "RunRow",
     "SealRow",
+    "SessionRow",
     "SharedHoldoutRow",
     "SignOffRow",
     "SourceRow",
+    "SubmissionRow",
     "TrialRow",
     "TurnedAwayRow",
     "UnitRow",

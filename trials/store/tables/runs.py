@@ -32,7 +32,7 @@ class RunRow(Base):
 
 
 class UserRow(Base):
-    """A person with an account."""
+    """A person with an account. ``subject`` is who they are to the council's sign-in provider."""
 
     __tablename__ = "users"
 
@@ -41,6 +41,7 @@ class UserRow(Base):
     name: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(String(20))
     password_hash: Mapped[str | None] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(String(300), unique=True, index=True)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 

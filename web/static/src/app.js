@@ -1,5 +1,25 @@
-import { createAll, ServiceNavigation, SkipLink } from "./govuk-frontend.js";
+import {
+  Button,
+  CharacterCount,
+  Checkboxes,
+  ErrorSummary,
+  PasswordInput,
+  Radios,
+  ServiceNavigation,
+  SkipLink,
+  createAll,
+} from "./govuk-frontend.js";
 import "./progress.js";
 
-createAll(ServiceNavigation);
-createAll(SkipLink);
+for (const component of [
+  Button,
+  CharacterCount,
+  Checkboxes,
+  ErrorSummary,
+  PasswordInput,
+  Radios,
+  ServiceNavigation,
+  SkipLink,
+]) {
+  createAll(component);
+}
