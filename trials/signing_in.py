@@ -88,13 +88,17 @@ def _counted(session: Session, tried: Try) -> int:
     )  # fmt: skip
     _one_at_a_time(session)
     for which, most in limits:
-        if session.scalar(sa.select(sa.func.count()).where(which).select_from(AttemptRow)) >= most:
+        if _tries(session, which) >= most:
             raise TooManyTries("there were too many tries to sign in",
                                "wait a quarter of an hour, then try again")  # fmt: skip
     row = AttemptRow(who=who, whence=whence, at=clock.now())
     session.add(row)
     session.flush()
     return row.id
+
+
+def _tries(session: Session, which: sa.ColumnElement[bool]) -> int:
+    return session.scalar(sa.select(sa.func.count(AttemptRow.id)).where(which)) or 0
 
 
 def _one_at_a_time(session: Session) -> None:
