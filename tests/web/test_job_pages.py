@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from seen import Seen
+from signed import submit
 
 from trials import jobs
 
@@ -32,7 +34,7 @@ def test_a_waiting_job_reloads_without_scripts_and_can_be_stopped(client, store)
     assert '<noscript><meta http-equiv="refresh"' in page
     assert "It is waiting for a worker." in page
     assert "Outcomes from a file" in text(client, "/jobs")
-    assert client.post(f"/jobs/{number}/cancel").status_code == 303
+    assert submit(client, f"/jobs/{number}", {}, action=f"/jobs/{number}/cancel").status_code == 303
     page = text(client, f"/jobs/{number}")
     assert "It was stopped before it had finished." in page
     assert "refresh" not in page
@@ -63,12 +65,15 @@ def test_progress_and_every_refused_row_are_told(client, store):
 @pytest.mark.browser
 def test_the_panel_follows_a_job_without_a_reload(site, browser, store):
     number = ask(store, "pages-3")
-    page = browser.new_page()
-    page.goto(f"{site}/jobs/{number}")
+    with Seen(browser, 1280) as seen:
+        page = seen.open(f"{site}/jobs/{number}")
+        follow(page, store)
+
+
+def follow(page, store):
     page.wait_for_selector("text=It is waiting for a worker.")
     with store.write() as session:
         jobs.finish(session, jobs.claim(session, "w"), {"rows": 7, "added": 7})
     page.wait_for_selector("text=Rows read")
     assert page.locator("#job-says").inner_text().startswith("It finished in")
     assert page.get_by_text("Stop this").count() == 0
-    page.close()

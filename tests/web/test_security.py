@@ -27,7 +27,7 @@ PATHS = {
     "/jobs/999": 404,
     "/jobs/999/panel": 404,
     "/jobs/999/cancel": 405,
-    "/jobs/999/files/*": 404,
+    "/jobs/999/files/*": 405,
     "/sign-in": 200,
     "/sign-in/demonstration": 405,
     "/sign-out": 405,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from trials import jobs as queue
+from trials.errors import NotPermitted
 from trials.jobs import Job
 from trials.settings import Settings
-from trials.store.engine import Store
 from web import present_jobs
+from web.access import Permission, needs, signed_in, store
 from web.jobs import uploads
 
 pages = Blueprint("jobs", __name__)
 
 
-def store() -> Store:
-    """This application's database."""
-    found: Store = current_app.extensions["store"]
-    return found
-
-
 @pages.get("/jobs")
+@needs(Permission.SEE_TRIALS)
 def index() -> str:
     """What was asked for last, of one trial where ``?about=`` names it."""
     about = request.args.get("about")
@@ -31,12 +36,14 @@ def index() -> str:
 
 
 @pages.get("/jobs/<int:job_id>")
+@needs(Permission.SEE_TRIALS)
 def job(job_id: int) -> str:
     """One job: how far it is, or what came of it."""
     return render_template("pages/job.html", page=present_jobs.page(_load(job_id)))
 
 
 @pages.get("/jobs/<int:job_id>/panel")
+@needs(Permission.SEE_TRIALS)
 def panel(job_id: int) -> Response:
     """The part of that page that changes, for the page's own script."""
     shown = present_jobs.page(_load(job_id))
@@ -46,6 +53,7 @@ def panel(job_id: int) -> Response:
 
 
 @pages.post("/jobs/<int:job_id>/cancel")
+@needs(Permission.ANALYSE)
 def cancel(job_id: int) -> ResponseReturnValue:
     """Stop a job."""
     with store().write() as session:
@@ -53,14 +61,17 @@ def cancel(job_id: int) -> ResponseReturnValue:
     return redirect(url_for("jobs.job", job_id=job_id), 303)
 
 
-@pages.get("/jobs/<int:job_id>/files/<name>")
+@pages.post("/jobs/<int:job_id>/files/<name>")
+@needs(Permission.RUN_TRIALS)
 def file(job_id: int, name: str) -> Response:
-    """A file that a job laid out to be fetched, for a day."""
+    """A file that a job laid out: given once, to whoever asked for the job, and gone from here."""
+    if _load(job_id).actor != signed_in().email:
+        raise NotPermitted("this file is for whoever uploaded the list", "ask them for it")
     settings: Settings = current_app.extensions["settings"]
     path = uploads.outbound_file(settings.home, job_id, name)
-    response = Response(path.read_bytes(), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="{path.name}"'
-    return response
+    handle = path.open("rb")
+    path.unlink()  # the open handle keeps it readable until it has been sent
+    return send_file(handle, "text/csv", as_attachment=True, download_name=path.name)
 
 
 def _load(job_id: int) -> Job:

@@ -4,7 +4,9 @@ const panel = document.querySelector("[data-progress]");
 
 async function look(wait) {
   try {
-    const answer = await fetch(panel.dataset.progress, { headers: { Accept: "text/html" } });
+    const answer = await fetch(panel.dataset.progress, {
+      headers: { Accept: "text/html", "Signpost-Poll": "1" },
+    });
     if (answer.ok) show(await answer.text());
     if (answer.ok && answer.headers.get("X-Over") === "yes") return end();
   } catch {
