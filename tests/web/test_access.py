@@ -139,7 +139,7 @@ def test_a_key_in_a_cookie_opens_nothing(app):
     assert client.get("/").status_code == 303
 
 
-def test_a_view_that_forgot_its_mark_is_refused_to_everybody(folder):
+def test_a_view_that_forgot_its_mark_is_refused_to_everybody(app, folder):
     app = create_app(settings(folder))
     app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
     for client in (app.test_client(), client_of(app, "administrator")):
@@ -197,13 +197,12 @@ def test_every_form_that_posts_carries_its_tokens(folder):
                 assert "form_token()" in form, path
 
 
-def test_cookies_are_signed_http_only_and_named_for_this_host_alone(folder, tmp_path):
+def test_cookies_are_signed_http_only_and_named_for_this_host_alone(app, folder):
     import dataclasses
 
-    plain = create_app(settings(folder))
-    name, value = cookie(plain, "viewer")
-    forged = plain.test_client()
-    forged.set_cookie(name, value[:-3] + "abc")
+    name, value = cookie(app, "viewer")
+    forged = app.test_client()
+    forged.set_cookie(name, value[:-3] + value[-3:].swapcase())
     assert forged.get("/").status_code == 303
     secure = create_app(dataclasses.replace(settings(folder), base_url="https://signpost.example"))
     secure.config["PREFERRED_URL_SCHEME"] = "https"
