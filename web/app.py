@@ -12,12 +12,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
 
 from trials import resources
+from trials.online.intake import Intake
 from trials.online.service import Online, quick
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
 from web import access, ops, present_people, problems, security, sending
 from web.api.assign import api as api_assign
+from web.api.intake import api as api_intake
 from web.api.ofrep import ofrep
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
@@ -35,6 +37,7 @@ BLUEPRINTS = (
     ops.ops,
     api_trials,
     api_assign,
+    api_intake,
     ofrep,
 )
 """Every part of the site and of the API."""
@@ -53,7 +56,9 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     store = Store.open(settings.database_url)
     app.extensions.update(settings=settings, store=store)
     app.extensions["catalogue"] = catalogue or StoreCatalogue(store)
-    app.extensions["online"] = Online(quick(settings.database_url), Hasher(settings.identifier_key))
+    brisk, hasher = quick(settings.database_url), Hasher(settings.identifier_key)
+    app.extensions["online"] = Online(brisk, hasher)
+    app.extensions["intake"] = Intake(brisk, hasher, app.extensions["online"])
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)

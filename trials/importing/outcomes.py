@@ -117,7 +117,7 @@ def _stage(
         required(table, ["unit"])
         reading = _Reading(
             table.index("unit") or 0, table.index("observed_at"), _cells(table, metrics), metrics,
-            {metric.key: _parser(metric) for metric in trial.metrics}, scope(trial), hasher,
+            {metric.key: parser(metric) for metric in trial.metrics}, scope(trial), hasher,
             refusals,
         )  # fmt: skip
         for batch in batches(table.rows):
@@ -153,7 +153,8 @@ def _cells(
     return lambda row: [(name, row[i].strip()) for name, i in wide]
 
 
-def _parser(metric: Metric) -> Callable[[str], float]:
+def parser(metric: Metric) -> Callable[[str], float]:
+    """How a value of ``metric`` is read from text; what it raises is ``ValueRefused``."""
     if metric.kind == "proportion":
         return values.flag
     if metric.kind in {"count", "time-to-event"}:

@@ -15,7 +15,7 @@ from trials.definition.model import Arm, Trial
 from trials.designs.bucketing import Assigned, Split, Step
 from trials.errors import SignpostError
 from trials.importing.columns import scope
-from trials.store.tables import ArmRow, ImportRow, TrialRow
+from trials.store.tables import ArmRow, ImportRow, MetricRow, TrialRow
 
 LIST_CHANNELS = ("letter", "email", "sms")
 """Channels that send to a list: nobody is met there one at a time."""
@@ -29,6 +29,7 @@ class Served:
         assigner: gives a unit its arm; ``None`` where units are not met one at a time.
         listed: a list of units or assignments has been loaded, and it alone says who takes part.
         arm_ids: the arms' numbers in the store, by key.
+        metric_ids: the metrics' numbers, likewise.
         values: what a caller shows or plays, by arm.
     """
 
@@ -40,6 +41,7 @@ class Served:
     scope: str
     listed: bool
     arm_ids: Mapping[str, int]
+    metric_ids: Mapping[str, int]
     values: Mapping[str, Any]
     assigner: Callable[[str], Assigned] | None
 
@@ -90,9 +92,13 @@ def _read(session: Session, number: int, *, listed: bool) -> Served:
     row = session.get_one(TrialRow, number, populate_existing=True)
     trial = registry.definition_of(row)
     arms = session.execute(sa.select(ArmRow.key, ArmRow.id).where(ArmRow.trial_id == number))
+    metrics = session.execute(
+        sa.select(MetricRow.key, MetricRow.id).where(MetricRow.trial_id == number)
+    )
     return Served(
         id=number, key=row.key, version=row.version, state=row.state, trial=trial,
         scope=scope(trial), listed=listed, arm_ids=dict(arms.tuples().all()),
+        metric_ids=dict(metrics.tuples().all()),
         values={arm.key: value(arm) for arm in trial.arms},
         assigner=_assigner(session, row, trial),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
 from typing import Any, Literal
@@ -141,24 +141,22 @@ class Online:
             return _control(trial, reason)  # type: ignore[arg-type]
         arm = trial.assigner(unit).arm
         if record:
-            self.recorder.put(self._entry(trial, digest, arm, unit, ask))
+            self.recorder.put(self.entry(trial, digest, arm, unit, ask))
         return _control(trial, "holdout") if arm is None else _given(trial, arm, "split")
 
-    def enrol(self, key: str, asks: Iterable[Ask]) -> None:
-        """Record units now, durably, before something is recorded about them.
+    def candidate(self, trial: Served, ask: Ask) -> recorder.Entry | None:
+        """What enrols a unit that is first heard of by its exposure; ``None`` where nothing can.
 
-        Units of a trial that does not take them on are passed over.
+        Raises:
+            UnusableUnit: the id cannot be used.
         """
-        trial = self.trial(key)
+        unit = usable(ask.unit)
         if not trial.open or trial.state != "live" or trial.assigner is None:
-            return
-        entries = []
-        for ask in asks:
-            if not trial.ineligible(ask.attributes):
-                unit = usable(ask.unit)
-                digest = self._hasher.unit(trial.scope, unit)
-                entries.append(self._entry(trial, digest, trial.assigner(unit).arm, unit, ask))
-        recorder.write(self._store, entries)
+            return None
+        if trial.ineligible(ask.attributes):
+            return None
+        digest = self._hasher.unit(trial.scope, unit)
+        return self.entry(trial, digest, trial.assigner(unit).arm, unit, ask)
 
     def close(self) -> None:
         """Stop refreshing and write what waits."""
@@ -167,9 +165,10 @@ class Online:
         if self._finalizer is not None:
             self._finalizer.cancel()
 
-    def _entry(
+    def entry(
         self, trial: Served, digest: bytes, arm: str | None, unit: str, ask: Ask
     ) -> recorder.Entry:
+        """What is written down about a unit that was given ``arm`` (none: held out)."""
         numbers: list[tuple[str, int]] = [("unit", link_number(self._hasher.unit("", unit)))]
         for kind, raw in ask.identifiers.items():
             written = normalise(kind, raw)
