@@ -8,6 +8,7 @@ Every setting is an environment variable ``SIGNPOST_…``; a secret can also be 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Settings:
     base_url: str = "http://127.0.0.1:8000"
     demonstration: bool = False
     trusted_proxies: int = 0
+    requests_per_second: int = 0
+    allowed_origins: tuple[str, ...] = ()
 
 
 def load(environ: Mapping[str, str] | None = None, *, database_url: str | None = None) -> Settings:
@@ -50,6 +53,8 @@ def load(environ: Mapping[str, str] | None = None, *, database_url: str | None =
         base_url=env.get("SIGNPOST_BASE_URL", "http://127.0.0.1:8000"),
         demonstration=_flag(env, "SIGNPOST_DEMONSTRATION"),
         trusted_proxies=_whole(env, "SIGNPOST_TRUSTED_PROXIES", 0),
+        requests_per_second=_whole(env, "SIGNPOST_REQUESTS_PER_SECOND", 0),
+        allowed_origins=_origins(env, "SIGNPOST_ALLOWED_ORIGINS"),
     )
 
 
@@ -106,6 +111,17 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     if value in {"1", "yes", "true", "on"}:
         return True
     raise SignpostError(f"{name} is {value!r}", "use yes or no")
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(part.rstrip("/") for part in re.split(r"[\s,]+", env.get(name, "")) if part)
+    for origin in found:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", origin):
+            raise SignpostError(
+                f"{name} holds {origin!r}",
+                "write each website as its scheme and host, as in https://www.wychbridge.example",
+            )
+    return found
 
 
 def _whole(env: Mapping[str, str], name: str, default: int) -> int:

@@ -20,6 +20,7 @@ from trials.store.engine import Store
 from web import access, ops, present_people, problems, security, sending
 from web.api.assign import api as api_assign
 from web.api.intake import api as api_intake
+from web.api.limits import Limiter
 from web.api.ofrep import ofrep
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
@@ -59,6 +60,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     brisk, hasher = quick(settings.database_url), Hasher(settings.identifier_key)
     app.extensions["online"] = Online(brisk, hasher)
     app.extensions["intake"] = Intake(brisk, hasher, app.extensions["online"])
+    app.extensions["limiter"] = Limiter(settings.requests_per_second)
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)

@@ -106,4 +106,7 @@ def _document(trouble: Trouble) -> Response:
         body["problems"] = list(trouble.problems)
     if trouble.reference:
         body["reference"] = trouble.reference
-    return Response(json.dumps(body), trouble.status, mimetype="application/problem+json")
+    response = Response(json.dumps(body), trouble.status, mimetype="application/problem+json")
+    if trouble.status == 503:
+        response.headers["Retry-After"] = "1"
+    return response

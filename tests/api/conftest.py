@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -46,3 +55,35 @@ def client(app, secrets) -> FlaskClient:
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {secrets['assign']}"
     return client
+
+
+def _alive(address):
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=1):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail("the server does not answer")
+
+
+@pytest.fixture
+def server(made, tmp_path):
+    """The production server on a free port: its process and its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = {**os.environ, "SIGNPOST_HOME": str(tmp_path), "SIGNPOST_SECRET_KEY": "s" * 64,
+               "SIGNPOST_DATABASE_URL": made.database_url, "SIGNPOST_IDENTIFIER_KEY": "k" * 64}  # fmt: skip
+    with (tmp_path / "server.log").open("wb") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "web.cli", "serve", "--port", str(port)],
+            env=environ, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            _alive(f"http://127.0.0.1:{port}")
+            yield running, f"http://127.0.0.1:{port}"
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
-import pytest
 import sqlalchemy as sa
 from openfeature import api
 from openfeature.contrib.provider.ofrep import OFREPProvider
@@ -22,36 +14,6 @@ from openfeature.flag_evaluation import Reason
 from trials.store.tables import UnitRow
 
 PHONE = "07700900987"
-
-
-def _alive(address):
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=1):
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-    pytest.fail("the server does not answer")
-
-
-@pytest.fixture
-def server(made, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environ = {**os.environ, "SIGNPOST_HOME": str(tmp_path), "SIGNPOST_SECRET_KEY": "s" * 64,
-               "SIGNPOST_DATABASE_URL": made.database_url, "SIGNPOST_IDENTIFIER_KEY": "k" * 64}  # fmt: skip
-    with (tmp_path / "server.log").open("wb") as log:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "web.cli", "serve", "--port", str(port)],
-            env=environ, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            _alive(f"http://127.0.0.1:{port}")
-            yield running, f"http://127.0.0.1:{port}"
-        finally:
-            running.kill()
-            running.wait()
 
 
 def test_the_python_client_gets_arms_errors_and_leaves_no_number_behind(

@@ -8,14 +8,15 @@ counts twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from trials.contacts import batch
 from trials.errors import Conflict, Invalid, SignpostError, Unavailable
 from trials.importing import ledger
 from trials.online.batches import Batch, Kind, Row, Sent, read
@@ -40,6 +41,8 @@ _PAUSE = 0.05
 _TRIES = 3
 _CHUNK = 500
 
+Done = TypeVar("Done")
+
 
 class Intake:
     """Takes exposures and outcomes in, durably."""
@@ -59,29 +62,26 @@ class Intake:
             Unavailable: the database cannot be written to; send the batch again.
         """
         trial = self._online.trial(key)
-        batch = read(
+        ready = read(
             self._online, self._hasher, trial, kind, sent, keep_good_rows=keep_good_rows
         )  # fmt: skip
-        done = self._group.do(batch)
+        done = self._group.do(ready)
         if isinstance(done, Invalid):
             raise done
         return done
 
+    def contacts(
+        self, source: str, rows: Sequence[Mapping[str, Any]], *, actor: str,
+        keep_good_rows: bool = False,
+    ) -> ledger.Report:  # fmt: skip
+        """Take contacts into the log, durably; see :func:`trials.contacts.batch.add_batch`."""
+        return patiently(lambda: batch.add_batch(
+            self._store, rows, source=source, hasher=self._hasher, actor=actor,
+            keep_good_rows=keep_good_rows,
+        ))  # fmt: skip
+
     def _write(self, batches: Sequence[Batch]) -> list[ledger.Report | Invalid]:
-        until = time.monotonic() + PATIENCE
-        rivals = 0
-        while True:
-            try:
-                return self._attempt(batches)
-            except sa.exc.IntegrityError:  # another process wrote one of the rows meanwhile
-                rivals += 1
-                if rivals >= _TRIES:
-                    raise Unavailable("another process writes the same rows", _AGAIN) from None
-            except (SignpostError, sa.exc.SQLAlchemyError) as failure:
-                if not isinstance(failure, Conflict) or time.monotonic() >= until:
-                    says = "the rows cannot be written now, and none of them was taken"
-                    raise Unavailable(says, _AGAIN) from failure
-                time.sleep(_PAUSE)
+        return patiently(lambda: self._attempt(batches))
 
     def _attempt(self, batches: Sequence[Batch]) -> list[ledger.Report | Invalid]:
         results: dict[int, ledger.Report | Invalid] = {}
@@ -89,17 +89,40 @@ class Intake:
         self._online.recorder.flush()
         with self._store.write() as session:
             parts: dict[tuple[int, Kind], list[Batch]] = {}
-            for batch in batches:
-                parts.setdefault((batch.trial.id, batch.kind), []).append(batch)
+            for one in batches:
+                parts.setdefault((one.trial.id, one.kind), []).append(one)
             for (trial_id, kind), some in parts.items():
                 part = _Part(session, trial_id, kind)
                 part.look_up(some)
-                results |= {id(batch): part.judge(batch) for batch in some}
+                results |= {id(one): part.judge(one) for one in some}
                 part.write()
-        return [results[id(batch)] for batch in batches]
+        return [results[id(one)] for one in batches]
 
 
 _AGAIN = "send the same batch again in a moment; no row counts twice"
+
+
+def patiently(attempt: Callable[[], Done]) -> Done:
+    """Try again while the database is busy, up to :data:`PATIENCE`.
+
+    Raises:
+        Unavailable: it stays busy, or cannot be reached; nothing was taken.
+    """
+    until, rivals = time.monotonic() + PATIENCE, 0
+    while True:
+        try:
+            return attempt()
+        except Invalid:
+            raise
+        except sa.exc.IntegrityError:  # another process wrote one of the rows meanwhile
+            rivals += 1
+            if rivals >= _TRIES:
+                raise Unavailable("another process writes the same rows", _AGAIN) from None
+        except (SignpostError, sa.exc.SQLAlchemyError) as failure:
+            if not isinstance(failure, Conflict) or time.monotonic() >= until:
+                says = "the rows cannot be written now, and none of them was taken"
+                raise Unavailable(says, _AGAIN) from failure
+            time.sleep(_PAUSE)
 
 
 @dataclass(slots=True)

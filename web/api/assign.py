@@ -73,7 +73,7 @@ def named(given: Identifiers) -> dict[Any, str]:
 
 @api.post("/trials/<key>/assign")
 @api.output(AssignOut)
-@api.doc(responses=told(401, 403, 404, 422, 503), security="Key")
+@api.doc(responses=told(401, 403, 404, 422, 429, 503), security="Key")
 @needs("assign")
 @takes(AssignIn)
 def assign(key: str) -> Response:
@@ -85,7 +85,7 @@ def assign(key: str) -> Response:
 
 @api.get("/trials/<key>/assign")
 @api.output(FlatOut)
-@api.doc(responses=told(401, 403, 404, 422, 503), security="Key")
+@api.doc(responses=told(401, 403, 404, 422, 429, 503), security="Key")
 @needs("assign")
 def assign_flat(key: str) -> Response:
     """The arm of a unit as flat text, for telephony platforms: ``?unit=…`` and identifiers."""

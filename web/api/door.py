@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from math import ceil
 from typing import Any, TypeVar
 
 from apiflask.helpers import get_reason_phrase
 from apiflask.scaffold import _annotate
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
 from trials.apikeys import ApiKey, Scope
 from trials.errors import Invalid, Problem
 from trials.online.service import Online
 from web.access import Permission, Rule, marked, may
+from web.api.limits import Limiter
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -55,6 +57,7 @@ def caller(scope: Scope) -> ApiKey:
     Raises:
         Unauthorized: there is none, or it is not known or was revoked.
         Forbidden: it lacks ``scope``.
+        TooManyRequests: it has asked too often.
     """
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     key = online().key(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
@@ -63,7 +66,15 @@ def caller(scope: Scope) -> ApiKey:
                            www_authenticate=WWWAuthenticate("bearer"))  # fmt: skip
     if scope not in key.scopes:
         raise Forbidden(f"This key lacks the scope '{scope}'.")
+    slow_down(key.id)
     return key
+
+
+def slow_down(who: object) -> None:
+    """Raise ``TooManyRequests``, with the seconds to wait, if ``who`` has asked too often."""
+    limiter: Limiter = current_app.extensions["limiter"]
+    if wait := limiter.wait(who):
+        raise TooManyRequests("You have asked too often.", retry_after=ceil(wait))
 
 
 def needs(
@@ -79,7 +90,7 @@ def needs(
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not _reads(person):
-                caller(scope)
+                g.key = caller(scope)
             return view(*args, **kwargs)
 
         return marked(Rule(scope=scope))(guarded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from apiflask import APIBlueprint
-from flask import Response, current_app
+from flask import Response, current_app, g
 from pydantic import BaseModel, ConfigDict, Field
 
 from trials.importing.ledger import Report
@@ -64,6 +64,18 @@ class OutcomesIn(_In):
     keep_good_rows: bool = False
 
 
+class ContactsIn(_In):
+    """A batch. ``source`` names the system that sends; the rows' ``contact_id`` is unique in it.
+
+    A row has the fields of the contacts file: ``contact_id``, ``occurred_at``, ``channel``,
+    ``line``, ``reason``, ``outcome``, ``handled`` … and a ``unit`` or at least one identifier.
+    """
+
+    source: Annotated[str, Field(min_length=1, max_length=64)]
+    rows: list[dict[str, str | float | bool | None]] = Field(min_length=1, max_length=LARGEST)
+    keep_good_rows: bool = False
+
+
 class ProblemOut(BaseModel):
     """A row that was refused. ``row`` counts from 1."""
 
@@ -118,6 +130,19 @@ def outcomes(key: str) -> Response:
     return _taken(key, "outcomes", rows, keep_good_rows=sent.keep_good_rows)
 
 
+@api.post("/contacts")
+@api.output(ReportOut)
+@api.doc(responses=told(401, 403, 413, 422, 429, 503), security="Key")
+@needs("ingest")
+@takes(ContactsIn)
+def contacts() -> Response:
+    """Take contacts into the log. Other content under a known id is a correction; both are kept."""
+    sent = body(ContactsIn)
+    return answer(document(_intake().contacts(
+        sent.source, sent.rows, actor=g.key.actor, keep_good_rows=sent.keep_good_rows,
+    )))  # fmt: skip
+
+
 def _text(value: str | float | bool | None) -> str | None:  # noqa: FBT001 - as JSON gives it
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -125,8 +150,12 @@ def _text(value: str | float | bool | None) -> str | None:  # noqa: FBT001 - as 
 
 
 def _taken(key: str, kind: Kind, rows: list[Sent], *, keep_good_rows: bool) -> Response:
-    intake: Intake = current_app.extensions["intake"]
-    return answer(document(intake.take(key, kind, rows, keep_good_rows=keep_good_rows)))
+    return answer(document(_intake().take(key, kind, rows, keep_good_rows=keep_good_rows)))
+
+
+def _intake() -> Intake:
+    found: Intake = current_app.extensions["intake"]
+    return found
 
 
 def document(report: Report) -> dict[str, object]:

@@ -62,7 +62,7 @@ class _Unreadable(Exception):
 
 @ofrep.post("/evaluate/flags/<key>")
 @ofrep.output(Success)
-@ofrep.doc(responses=_FAILURES | told(401, 403, 503), security="Key")
+@ofrep.doc(responses=_FAILURES | told(401, 403, 429, 503), security="Key")
 @needs("assign")
 @takes(Evaluation)
 def evaluate(key: str) -> Response:
@@ -81,7 +81,7 @@ def evaluate(key: str) -> Response:
 @ofrep.post("/evaluate/flags")
 @ofrep.output(Flags)
 @ofrep.doc(responses={400: _FAILURES[400], 304: {"description": "Nothing has changed"}}
-           | told(401, 403, 503), security="Key")  # fmt: skip
+           | told(401, 403, 429, 503), security="Key")  # fmt: skip
 @needs("assign")
 @takes(Evaluation)
 def evaluate_all() -> Response:
