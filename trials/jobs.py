@@ -22,6 +22,7 @@ from trials import clock
 from trials.errors import Conflict, NotFound
 from trials.store.base import Moment
 from trials.store.tables import JobRow
+from trials.store.upsert import insert
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
@@ -83,20 +84,13 @@ def enqueue(
         "due_at": due_at or now,
     }  # fmt: skip
     added: int | None = session.scalar(
-        _insert(session).values(values).on_conflict_do_nothing(index_elements=["key"])
+        insert(session, JobRow).values(values).on_conflict_do_nothing(index_elements=["key"])
         .returning(JobRow.id)
     )  # fmt: skip
     if added is None:
         added = session.scalar(sa.select(JobRow.id).where(JobRow.key == key))
     assert added is not None
     return added
-
-
-def _insert(session: Session) -> Any:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    dialect = session.get_bind().dialect.name
-    return (sqlite if dialect == "sqlite" else postgresql).insert(JobRow)
 
 
 def claim(session: Session, owner: str, *, lease: timedelta = LEASE) -> Job | None:

@@ -26,15 +26,17 @@ from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages.account import pages as pages_account
 from web.pages.jobs import pages as pages_jobs
+from web.pages.schedules import pages as pages_schedules
 from web.pages.trials import pages as pages_trials
 
-NAVIGATION = (("Trials", "trials.home"),)
+NAVIGATION = (("Trials", "trials.home"), ("Schedule", "schedules.index"))
 """What the bar under the header leads to: a label and an endpoint each."""
 
 BLUEPRINTS = (
     pages_trials,
     pages_account,
     pages_jobs,
+    pages_schedules,
     ops.ops,
     api_trials,
     api_assign,

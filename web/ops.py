@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from trials import clock, leases
 from web.access import public
 
 ops = Blueprint("ops", __name__)
+CLOCK_SECONDS = 120
+"""How long the clock may be silent before the service is not ready."""
 
 
 class Meters:
@@ -57,9 +61,24 @@ def alive() -> Response:
 @ops.get("/readyz")
 @public
 def ready() -> tuple[Response, int]:
-    """The database can be reached and its schema is current."""
-    troubles = current_app.extensions["catalogue"].troubles()
-    return jsonify(ready=not troubles, troubles=troubles), 503 if troubles else 200
+    """The database can be reached, its schema is current, and the clock was seen lately.
+
+    Where no clock has ever run on this database it is not missed.
+    """
+    troubles = list(current_app.extensions["catalogue"].troubles())
+    seen = None if troubles else _clock_seen()
+    age = None if seen is None else (clock.now() - seen).total_seconds()
+    if age is not None and age > CLOCK_SECONDS:
+        troubles.append(f"the clock was last seen {age:,.0f} seconds ago")
+    known = {"seen": seen.isoformat(), "seconds_ago": round(age or 0)} if seen else None
+    return jsonify(ready=not troubles, troubles=troubles, scheduler=known), 503 if troubles else 200
+
+
+def _clock_seen() -> datetime | None:
+    """When an active clock last renewed its lease."""
+    with current_app.extensions["store"].read() as session:
+        found = leases.look(session, "clock")
+    return None if found is None else found.seen
 
 
 @ops.get("/metrics")

@@ -23,6 +23,8 @@ PATHS = {
     "/trials/nobody": 404,
     "/nowhere": 404,
     "/static/nothing.css": 404,
+    "/schedule": 200,
+    "/trials/fresh/schedule": 200,
     "/jobs": 200,
     "/jobs/999": 404,
     "/jobs/999/panel": 404,

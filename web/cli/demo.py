@@ -34,4 +34,4 @@ def demo(context: Context, port: int, no_serve: bool) -> None:
     if not no_serve:
         os.environ["SIGNPOST_DEMONSTRATION"] = "yes"
         os.environ.setdefault("SIGNPOST_ORGANISATION", "Wychbridge Council")
-        run(context.settings.database_url, host="127.0.0.1", port=port, workers=1)
+        run(context.settings.database_url, host="127.0.0.1", port=port, workers=1, attended=True)

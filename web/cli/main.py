@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "web.cli.report:report",
     "opportunity": "web.cli.opportunity:opportunity",
     "scale": "web.cli.scale:scale",
+    "scheduler": "web.cli.scheduler:scheduler",
     "serve": "web.cli.serve:serve",
     "simulate": "web.cli.simulate:simulate",
     "step": "web.cli.step:step",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+import threading
+from contextlib import nullcontext
 
 import click
 
@@ -16,13 +20,15 @@ from web.cli.context import Context, pass_context
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--no-scheduler", is_flag=True, help="Start neither the clock nor a worker.")
 @pass_context
-def serve(context: Context, host: str, port: int, workers: int) -> None:
-    """Serve the web pages and the API."""
+def serve(context: Context, host: str, port: int, workers: int, no_scheduler: bool) -> None:
+    """Serve the web pages and the API; run the clock and a worker beside them."""
     refuse_taken(host, port)
     _tell_how_to_begin(context)
     context.store.close()
-    run(context.settings.database_url, host=host, port=port, workers=workers)
+    url = context.settings.database_url
+    run(url, host=host, port=port, workers=workers, attended=not no_scheduler)
 
 
 def _tell_how_to_begin(context: Context) -> None:
@@ -51,8 +57,8 @@ def refuse_taken(host: str, port: int) -> None:
             ) from None
 
 
-def run(database_url: str, *, host: str, port: int, workers: int) -> None:
-    """Run Granian until it is told to stop.
+def run(database_url: str, *, host: str, port: int, workers: int, attended: bool) -> None:
+    """Run Granian until it is told to stop; ``attended`` by a clock and a worker of its own.
 
     Eight threads a worker: they share Python's lock, but wait for one commit together.
     """
@@ -62,7 +68,7 @@ def run(database_url: str, *, host: str, port: int, workers: int) -> None:
 
     os.environ["SIGNPOST_DATABASE_URL"] = database_url
     click.echo(f"Signpost is at http://{host}:{port}/ (stop it with Ctrl-C)", err=True)
-    Granian(
+    server = Granian(
         "web.wsgi:application",
         address=host,
         port=port,
@@ -71,4 +77,47 @@ def run(database_url: str, *, host: str, port: int, workers: int) -> None:
         blocking_threads=8,
         factory=True,
         log_level=LogLevels.warning,
-    ).serve()
+    )
+    with Attendants() if attended else nullcontext():
+        server.serve()
+
+
+class Attendants:
+    """The clock and a worker, each a process of its own, started again when it stops."""
+
+    COMMANDS = ("scheduler", "worker")
+    REST = 5.0
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._thread = threading.Thread(target=self._attend, daemon=True)
+
+    def __enter__(self) -> None:
+        for command in self.COMMANDS:
+            self._start(command)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _start(self, command: str) -> None:
+        # The database's address goes by the environment: a command line can be read by anybody.
+        self._running[command] = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "web.cli", command, "--beside"], stdin=subprocess.DEVNULL
+        )
+
+    def _attend(self) -> None:
+        while not self._stop.wait(self.REST):
+            for command, process in list(self._running.items()):
+                if process.poll() is not None and not self._stop.is_set():
+                    click.echo(f"the {command} stopped and is started again", err=True)
+                    self._start(command)

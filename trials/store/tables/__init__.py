@@ -33,6 +33,13 @@ from trials.store.tables.online import (
 )
 from trials.store.tables.people import AttemptRow, SessionRow, SubmissionRow
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
+from trials.store.tables.schedules import (
+    AlarmRow,
+    LeaseRow,
+    ScheduleRow,
+    ScheduleRunRow,
+    TimetableRow,
+)
 from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
 from trials.store.tables.units import (
     AssignmentRow,
@@ -48,6 +55,7 @@ from trials.store.tables.units import (
 __all__ = [
     "PEOPLE",
     "AdoptionRow",
+    "AlarmRow",
     "ApiKeyRow",
     "ArmRow",
     "AssignmentRow",
@@ -72,6 +80,7 @@ __all__ = [
     "IdentifierRow",
     "ImportRow",
     "JobRow",
+    "LeaseRow",
     "LeftOutRow",
     "MetricRow",
     "NextStepRow",
@@ -83,12 +92,15 @@ __all__ = [
     "ReceivedRow",
     "RolloutRow",
     "RunRow",
+    "ScheduleRow",
+    "ScheduleRunRow",
     "SealRow",
     "SessionRow",
     "SharedHoldoutRow",
     "SignOffRow",
     "SourceRow",
     "SubmissionRow",
+    "TimetableRow",
     "TrialRow",
     "TurnedAwayRow",
     "UnitRow",
