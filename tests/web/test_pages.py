@@ -168,7 +168,7 @@ def test_the_api_describes_itself_and_its_problems(client):
 
 
 def test_readiness_follows_the_database(client, tmp_path):
-    assert client.get("/readyz").json == {"ready": True, "troubles": []}
+    assert client.get("/readyz").json == {"ready": True, "troubles": [], "scheduler": None}
     bare = create_app(settings(tmp_path)).test_client().get("/readyz")
     assert bare.status_code == 503
     assert "the schema is at nothing" in bare.json["troubles"][0]
