@@ -150,7 +150,7 @@ def posterior(trial: Trial, metric: Metric, found: Outcome) -> Posterior | Absen
         return found
     if found.se is None or found.se <= 0:
         return Absent("no-standard-error", "There is no standard error to weigh the prior against.")
-    planned = _plan_prior_applies(trial, metric)
+    planned = plan_prior_applies(trial, metric)
     prior = trial.analysis.prior
     if not planned:
         prior = prior.model_copy(update={"mean": 0.0, "sd": FLAT * found.se})
@@ -163,7 +163,8 @@ def posterior(trial: Trial, metric: Metric, found: Outcome) -> Posterior | Absen
     return made.noted("the plan states no prior for this metric: a flat one is used")
 
 
-def _plan_prior_applies(trial: Trial, metric: Metric) -> bool:
+def plan_prior_applies(trial: Trial, metric: Metric) -> bool:
+    """Whether the plan's prior speaks of this metric; see :func:`posterior`."""
     if metric.kind == trial.primary.kind == "proportion":
         return True
     return metric.role == "primary" and trial.analysis.prior != Prior()
@@ -303,7 +304,7 @@ def _shrunk(
 ) -> list[dict[str, float] | None]:
     """Each level's effect partially pooled with the others; ``None`` where it cannot be."""
     known = [i for i, e in enumerate(effects) if isinstance(e, Estimate) and e.se]
-    scale = trial.analysis.prior.sd if _plan_prior_applies(trial, metric) else None
+    scale = trial.analysis.prior.sd if plan_prior_applies(trial, metric) else None
     values = [e for e in effects if isinstance(e, Estimate) and e.se]
     made = shrink(
         np.array([e.estimate for e in values]), np.array([float(e.se or 0) for e in values]),

@@ -13,14 +13,14 @@ from ibis import ir
 from sqlalchemy.orm import Session
 
 from analysis import redrawing
-from analysis.compress import compressed, contacts, deflected, frame
+from analysis.compress import compressed, contacts, deflected, frame, shapes
 from analysis.compress import log as contact_log
 from analysis.compress.compressed import Compressed
 from analysis.compress.engine import Log, open_log
 from analysis.compress.frame import Asked
 from analysis.deflection import DeflectionTables
 from analysis.estimates import Absent
-from analysis.tables import Grouped, LifeTable
+from analysis.tables import Amounts, Grouped, Histogram, LifeTable, Paths
 from trials import registry
 from trials.contacts import reasons
 from trials.contacts.taxonomy import Taxonomy
@@ -38,6 +38,8 @@ class Read:
     data: Compressed
     tables: Mapping[str, Grouped | Absent]
     lives: Mapping[str, LifeTable] = field(default_factory=dict)
+    shapes: Mapping[str, Histogram | Amounts] = field(default_factory=dict)
+    ways: Paths | None = None
     deflection: DeflectionTables | Absent
     linked: Mapping[str, int] = field(default_factory=dict)
     newest: int | None = None
@@ -91,6 +93,7 @@ class _Reading:
     beside: Known
     cutoff: int
     reach: int | None = None
+    ways: Paths | None = None
 
     def everything(self) -> Read:
         self.reach = contact_log.reach(self.log)
@@ -113,10 +116,20 @@ class _Reading:
                     units, values[-1], one, self.trial, self.arm_ids)
                 for one in capped if one.metric.kind == "time-to-event" and linked is not None
             },
-            deflection=self._deflection(units, linked),
+            shapes=self._shapes(valued, capped),
+            deflection=self._deflection(units, linked), ways=self.ways,
             linked=self._people(linked), reach=self.reach, newest=self._newest(linked),
             drawn=self._drawn(valued, capped),
         )  # fmt: skip
+
+    def _shapes(self, valued: ir.Table, asked: Sequence[Asked]) -> dict[str, Histogram | Amounts]:
+        """The distributions that the models of counts and of amounts take."""
+        take = {"count": shapes.histogram, "mean": shapes.amounts}
+        found = {
+            one.metric.key: take[one.metric.kind](valued, one, self.trial, self.arm_ids)
+            for one in asked if one.metric.kind in take
+        }  # fmt: skip
+        return {key: shape for key, shape in found.items() if shape is not None}
 
     def _drawn(self, valued: ir.Table, asked: Sequence[Asked]) -> redrawing.Drawn | None:
         """The entries of the list's draw, where it can be made again."""
@@ -228,6 +241,8 @@ class _Reading:
         rows = deflected.cells(units, per_unit, asked, cutoff=cutoff).to_pyarrow()
         if not rows.num_rows:
             return Absent("not-matured", "Nobody has completed the window of deflection yet.")
+        self.ways = shapes.ways(units, per_unit, self.trial, self.arm_ids, window=self.window,
+                                cutoff=cutoff)  # fmt: skip
         repeats = deflected.repeats(
             linked, self.trial, self.arm_ids, asked.lines, window=WEEK, cutoff=cutoff
         )

@@ -10,12 +10,24 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
 
-from analysis import checking, estimation, facts, looking, reading, redrawing, verdict
+from analysis import (
+    checking,
+    deflecting,
+    estimation,
+    facts,
+    fitting,
+    looking,
+    posterior_document,
+    posterior_store,
+    reading,
+    redrawing,
+    verdict,
+)
 from analysis.compress import compressed
 from analysis.deflection import deflect
 from analysis.estimates import Absent
@@ -24,7 +36,7 @@ from analysis.report import withhold, words
 from analysis.report.reading import arm_title
 from analysis.runs import latest_result
 from analysis.tables import Grouped
-from trials import audit, clock, registry
+from trials import audit, clock, registry, settings
 from trials.definition.model import Trial
 from trials.errors import Conflict, SignpostError
 from trials.store.engine import Store
@@ -37,13 +49,18 @@ DISTRIBUTION = "signpost-trials"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to run: a school or both, up to when, with which seed."""
+    """What to run: a school or both, up to when, with which seed.
+
+    ``sampling`` lets models that need it be sampled; without, posteriors are those of the
+    estimates, at once.
+    """
 
     key: str
     school: estimation.School = "both"
     cutoff: datetime | None = None
     seed: int = 1
     actor: str = "analyst"
+    sampling: bool = field(default_factory=settings.sampling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +74,7 @@ class _Study:
     read: reading.Read
     at: looking.Place
     reads: tuple[reading.Read, ...] = ()
+    answers: tuple[fitting.Answer, ...] = ()
 
     @property
     def trial(self) -> Trial:
@@ -76,8 +94,12 @@ class _Study:
         return self.shown.tables
 
 
-def analyse(store: Store, order: Order) -> dict[str, Any]:
+def analyse(store: Store, order: Order, tell: fitting.Tell | None = None) -> dict[str, Any]:
     """Run the plan and store the run; answers the result document.
+
+    ``tell`` is called with what is being sampled and the share done. The answer's ``bayesian``
+    (``None`` for a frequentist run) is kept beside the run with the draws, see
+    :mod:`analysis.posterior_store` and :mod:`analysis.draws`.
 
     Raises:
         NotFound: there is no such trial.
@@ -100,8 +122,10 @@ def analyse(store: Store, order: Order) -> dict[str, Any]:
         store, record, list(arms), beside, cutoff=moment))  # fmt: skip
     study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, read=read,
                    at=at, reads=reads)  # fmt: skip
-    result = _document(study)
-    return _kept(store, study, result, seconds=time.perf_counter() - began)
+    if order.school != "frequentist":
+        study = replace(study, answers=_answers(store, study, tell))
+    result, made = _document(study)
+    return _kept(store, study, result, made, seconds=time.perf_counter() - began)
 
 
 def cutoff_of(text: str) -> datetime:
@@ -150,17 +174,46 @@ def _redrawn(study: _Study, found: list[estimation.Contrast]) -> list[estimation
     ]  # fmt: skip
 
 
-def _document(study: _Study) -> dict[str, Any]:
-    """The result document of the contract, all but the run's own number."""
+def _answers(store: Store, study: _Study, tell: fitting.Tell | None) -> tuple[fitting.Answer, ...]:
+    """What the models say, those already fitted to these very data taken from the store."""
+    with store.read() as session:
+        kept = posterior_store.kept(session, study.record.id)
+    return fitting.answers(study.trial, study.shown, seed=study.order.seed, kept=kept,
+                           sampling=study.order.sampling, tell=tell)  # fmt: skip
+
+
+def _posteriors(
+    study: _Study, contrasts: list[estimation.Contrast], segments: list[dict[str, Any]]
+) -> posterior_store.Made | None:
+    """The posterior report and the draws; ``None`` for a frequentist run."""
+    if study.order.school == "frequentist":
+        return None
+    seed = study.order.seed
+    saved = deflecting.saved(study.trial, study.shown.deflection, study.answers, seed=seed)
+    looks = [estimation.ordinary(study.trial, read.tables[study.trial.primary.key])
+             for read in study.reads]  # fmt: skip
+    document = posterior_document.document(
+        study.trial, contrasts, study.answers, saved, segments, at=study.at, looks=looks,
+        plan_hash=study.record.plan_hash, seed=seed,
+    )  # fmt: skip
+    draws = posterior_document.draws_of(contrasts, study.answers, saved, seed=seed)
+    return posterior_store.Made(document=document, draws=draws, answers=study.answers)
+
+
+def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | None]:
+    """The result document of the contract, all but the run's own number, and its posteriors."""
     trial, record, school = study.trial, study.record, study.order.school
     judged_looks = _judged(study)
     contrasts = _redrawn(study, estimation.contrasts(trial, study.tables, school, judged_looks))
+    contrasts = posterior_document.applied(contrasts, study.answers)
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
     segments = {
-        metric.key: estimation.segments_json(trial, metric, study.tables[metric.key], school)
+        metric.key: posterior_document.shrunk(
+            estimation.segments_json(trial, metric, study.tables[metric.key], school),
+            study.answers, metric)
         for metric in trial.metrics
-    }
+    }  # fmt: skip
     evidence = verdict.Evidence(
         trial=trial, contrasts=contrasts, checks=checks, over=study.at.reached,
         maturing=study.data.units - sum(study.data.matured),
@@ -189,7 +242,7 @@ def _document(study: _Study) -> dict[str, Any]:
     }  # fmt: skip
     result["verdict"]["says"] = words.headline(trial, result)
     result["withheld"] = withhold.sentence(result)
-    return result
+    return result, _posteriors(study, contrasts, segments[trial.primary.key])
 
 
 def _harmed(trial: Trial, segments: list[dict[str, Any]]) -> list[verdict.Harmed]:
@@ -247,7 +300,10 @@ def _plan(study: _Study) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _kept(store: Store, study: _Study, result: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+def _kept(
+    store: Store, study: _Study, result: dict[str, Any], made: posterior_store.Made | None, *,
+    seconds: float,
+) -> dict[str, Any]:  # fmt: skip
     """Store the run; the document gets its number within the same transaction."""
     order, record = study.order, study.record
     data_hash = _data_hash(study.data)
@@ -267,9 +323,11 @@ def _kept(store: Store, study: _Study, result: dict[str, Any], *, seconds: float
             "seconds": round(seconds, 3),
         }  # fmt: skip
         row.result = result
+        if made is not None:
+            posterior_store.keep(session, record.id, row.id, made)
         audit.record(session, "plan analysed", record.key, actor=order.actor, detail={
             "run": row.id, "plan_hash": record.plan_hash, "data_hash": data_hash})  # fmt: skip
-    return result
+    return {**result, "bayesian": made.document if made is not None else None}
 
 
 def _data_hash(data: compressed.Compressed) -> str:

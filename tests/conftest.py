@@ -20,6 +20,8 @@ from trials.store.engine import Store
 POSTGRES = os.environ.get(
     "SIGNPOST_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres"
 )
+# Sampling takes seconds a model to compile: the tests of it ask for it, the others do without.
+os.environ["SIGNPOST_SAMPLING"] = "off"
 KEY = b"a key that only the tests know, 32 bytes or more"
 
 

@@ -58,6 +58,19 @@ def load(environ: Mapping[str, str] | None = None, *, database_url: str | None =
     )
 
 
+def sampling(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether models may be sampled: yes, unless ``SIGNPOST_SAMPLING`` says ``off``.
+
+    Raises:
+        SignpostError: it says neither ``on`` nor ``off``.
+    """
+    env = os.environ if environ is None else environ
+    said = env.get("SIGNPOST_SAMPLING", "on").strip().lower()
+    if said not in {"on", "off"}:
+        raise SignpostError(f"SIGNPOST_SAMPLING is {said!r}", "set it to 'on' or 'off'")
+    return said == "on"
+
+
 def _identifier_key(env: Mapping[str, str], home: Path) -> bytes:
     text = _secret(env, "SIGNPOST_IDENTIFIER_KEY", home / "identifier.key")
     if len(text) < 32:

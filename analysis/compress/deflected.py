@@ -93,8 +93,29 @@ def per_unit(contacts: ir.Table, asked: Wanted) -> ir.Table:
         values[f"{DAY}{day}"] = ibis.ifelse(by_then, one, 0.0).sum()
     named = _columns(asked)
     return inside.group_by("unit_id").aggregate(
-        **{column: values[name] for name, column in named.items()}
+        **{column: values[name] for name, column in named.items()},
+        index=values["gross"],
+        all=values["net"],
+        moved=_moved(inside, one, asked),
     )
+
+
+def _moved(inside: ir.Table, one: ir.Value, asked: Wanted) -> ir.Value:
+    """How many handled contacts were in another channel than the first contact.
+
+    A call that a machine answered and one that an agent did are both calls.
+    """
+    known = [name for name in asked.channels if name != "ivr"] + ["other"]
+    channel = ibis.ifelse(inside.channel == "ivr", "phone", inside.channel)
+    number = ibis.cases(*((channel == name, i) for i, name in enumerate(known)),
+                        else_=len(known) - 1)  # fmt: skip
+    later = ibis.ifelse(one > 0, 0, 1)
+    first = (inside.since * (2 * len(known)) + later * len(known) + number).min() % len(known)
+    stayed: ir.Value = ibis.literal(0.0)
+    for i in range(len(known)):
+        stayed = stayed + ibis.ifelse(
+            first == i, ibis.ifelse(number == i, one, 0.0).sum(), 0.0)  # fmt: skip
+    return one.sum() - stayed
 
 
 def cells(frame: ir.Table, units: ir.Table, asked: Wanted, *, cutoff: int) -> ir.Table:

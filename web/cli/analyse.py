@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from web.cli.context import Context, json_option, pass_context, say
+from web.cli.progress import stages
 
 
 @click.command()
@@ -15,17 +16,24 @@ from web.cli.context import Context, json_option, pass_context, say
               show_default=True)  # fmt: skip
 @click.option("--cutoff", metavar="DATE", help="Leave out everything after this day or moment.")
 @click.option("--seed", type=int, default=1, show_default=True, help="For anything that draws.")
+@click.option("--no-sampling", is_flag=True,
+              help="Answer from the estimates at once; sample no model.")  # fmt: skip
 @json_option
 @pass_context
-def analyse(context: Context, key: str, school: Any, cutoff: str | None, seed: int) -> None:
+def analyse(
+    context: Context, key: str, school: Any, cutoff: str | None, seed: int, no_sampling: bool
+) -> None:
     """Run the plan of trial KEY on the data as they stand."""
     from analysis import study
+    from trials import settings
 
     order = study.Order(
         key=key, school=school, seed=seed, actor=context.actor,
         cutoff=study.cutoff_of(cutoff) if cutoff else None,
+        sampling=settings.sampling() and not no_sampling,
     )  # fmt: skip
-    result = study.analyse(context.store, order)
+    with stages(f"Analysing {key}") as tell:
+        result = study.analyse(context.store, order, tell)
     say(context, _told(result), result)
 
 

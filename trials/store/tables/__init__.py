@@ -32,6 +32,7 @@ from trials.store.tables.online import (
     TurnedAwayRow,
 )
 from trials.store.tables.people import AttemptRow, SessionRow, SubmissionRow
+from trials.store.tables.posteriors import FitRow, PosteriorRow
 from trials.store.tables.runs import AuditRow, RunRow, UserRow
 from trials.store.tables.schedules import (
     AlarmRow,
@@ -75,6 +76,7 @@ __all__ = [
     "EventRow",
     "ExclusionRow",
     "ExposureRow",
+    "FitRow",
     "HoldbackRow",
     "IdeaRow",
     "IdentifierRow",
@@ -88,6 +90,7 @@ __all__ = [
     "PaperRow",
     "PlaceRow",
     "PlanRow",
+    "PosteriorRow",
     "ReasonRow",
     "ReceivedRow",
     "RolloutRow",

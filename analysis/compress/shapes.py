@@ -1,0 +1,100 @@
+"""Distributions beyond sums, for the models: histograms of counts, amounts, the ways units went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+import numpy as np
+from ibis import ir
+
+from analysis.compress.compressed import Columns
+from analysis.compress.frame import Asked
+from analysis.tables import Amounts, Histogram, Ints, Key, Paths
+from trials.definition.model import Trial
+
+WAYS = (
+    "no agent", "no agent at first, then one", "no agent at first, then several times",
+    "no agent at first, then another channel", "an agent once", "an agent twice",
+    "an agent three times", "an agent four times or more", "an agent, then another channel",
+    "an agent, then another channel again and again",
+)  # fmt: skip
+"""The ways a unit can go: whether the index contact reached an agent, and what followed."""
+
+AT_FIRST = (False,) * 4 + (True,) * 6
+LIKELY = (0.0, 1.0, 2.0, 1.0, 1.0, 2.0, 3.0, 4.0, 2.0, 3.0)  # contacts of a way that nobody went
+MOST_VALUES = 5000
+
+
+def histogram(valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]) -> Histogram:
+    """How many units of each arm had each value of a count, of those whose outcome is known."""
+    used = valued.filter(valued[f"{one.column}_use"] > 0)
+    counted = used.group_by("arm_id", value=used[f"{one.column}_y"]).aggregate(n=used.count())
+    columns = Columns(counted.limit(MOST_VALUES).to_pyarrow())
+    return Histogram(
+        arms=_names(trial), control=_control(trial), arm=_codes(columns, arm_ids),
+        value=columns.floats("value"), n=columns.floats("n"),
+    )  # fmt: skip
+
+
+def amounts(valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]) -> Amounts | None:
+    """Sums of logarithms by arm of the known outcomes; ``None`` if any is negative."""
+    used = valued.filter(valued[f"{one.column}_use"] > 0)
+    y = used[f"{one.column}_y"]
+    log = ibis.ifelse(y > 0, y, 1.0).ln()
+    counted = used.group_by("arm_id").aggregate(
+        n=used.count(), positive=ibis.ifelse(y > 0, 1.0, 0.0).sum(), total=log.sum(),
+        square=(log * log).sum(), least=y.min(),
+    )  # fmt: skip
+    columns = Columns(counted.to_pyarrow())
+    if (columns.floats("least") < 0).any():
+        return None
+    return Amounts(
+        arms=_names(trial), control=_control(trial), arm=_codes(columns, arm_ids),
+        n=columns.floats("n"), positive=columns.floats("positive"),
+        log_sum=columns.floats("total"), log_square=columns.floats("square"),
+    )  # fmt: skip
+
+
+def ways(
+    frame: ir.Table, per_unit: ir.Table, trial: Trial, arm_ids: Sequence[int], *, window: int,
+    cutoff: int,
+) -> Paths:  # fmt: skip
+    """Which way each matured unit went, from :func:`analysis.compress.deflected.per_unit`.
+
+    A way costs the mean number of agent contacts of those who went it, over all arms.
+    """
+    ripe = frame.filter(frame.start > 0, frame.start + window <= cutoff)
+    joined = ripe.left_join(per_unit.select("unit_id", "index", "all", "moved"), "unit_id")
+    index, handled, moved = (ibis.coalesce(joined[c], 0.0) for c in ("index", "all", "moved"))
+    way = ibis.cases(
+        (handled == 0, 0),
+        ((index == 0) & (moved > 0), 3), ((index == 0) & (handled == 1), 1), (index == 0, 2),
+        ((moved > 0) & (handled == 2), 8), (moved > 0, 9), (handled == 1, 4), (handled == 2, 5),
+        (handled == 3, 6), else_=7,
+    )  # fmt: skip
+    counted = joined.group_by("arm_id", way=way).aggregate(n=joined.count(), made=handled.sum())
+    columns = Columns(counted.to_pyarrow())
+    code = columns.floats("way").astype(np.int64)
+    n, made = columns.floats("n"), columns.floats("made")
+    size = np.bincount(code, n, len(WAYS))
+    mean = np.divide(np.bincount(code, made, len(WAYS)), size, out=np.array(LIKELY),
+                     where=size > 0)  # fmt: skip
+    return Paths(
+        arms=_names(trial), control=_control(trial), arm=_codes(columns, arm_ids),
+        path=Key(name="way", codes=code, levels=WAYS), n=n, index_handled=AT_FIRST,
+        contacts=tuple(float(m) for m in mean),
+    )  # fmt: skip
+
+
+def _names(trial: Trial) -> tuple[str, ...]:
+    return tuple(arm.key for arm in trial.arms)
+
+
+def _control(trial: Trial) -> int:
+    return next(i for i, arm in enumerate(trial.arms) if arm.control)
+
+
+def _codes(columns: Columns, arm_ids: Sequence[int]) -> Ints:
+    code = {number: i for i, number in enumerate(arm_ids)}
+    return np.array([code[int(a)] for a in columns.floats("arm_id")], dtype=np.int64)

@@ -1,0 +1,193 @@
+"""What a run keeps of its posteriors: the contract's numbers, the draws, the fits, the report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis import fitting, study
+from analysis.bayesian.priors import EffectPrior
+from analysis.draws import load_draws, pack, unpack
+from analysis.estimates import Absent
+from trials import lifecycle, registry
+from trials.definition import toml
+from trials.importing import assignments, outcomes
+from trials.store.tables import FitRow
+
+KEY = "calls"
+HEAD = """
+[trial]
+key = "calls"
+title = "Calls after a letter"
+unit = "account"
+[design]
+kind = "stratified"
+strata = ["band"]
+[[arms]]
+key = "c"
+control = true
+[[arms]]
+key = "t"
+"""
+RATE = """
+[[metrics]]
+key = "rang"
+role = "primary"
+kind = "proportion"
+source = "outcomes"
+better = "lower"
+"""
+COUNT = """
+[[metrics]]
+key = "rings"
+role = "primary"
+kind = "count"
+source = "outcomes"
+better = "lower"
+[analysis]
+prior = { mean = 0.0, sd = 0.2 }
+"""
+NOT_RELIABLE = Absent("not-reliable", "Not reliable, also after a second run: the chains disagree.")
+
+
+@pytest.fixture
+def loaded(hasher, tmp_path):
+    """A launched trial with 1,600 accounts and the outcomes that ``values`` gives."""
+
+    def go(store, text, key, values):
+        with store.write() as session:
+            registry.add(session, toml.read(text), actor="test")
+            lifecycle.launch(session, KEY, actor="test")
+        given, measured = tmp_path / "given.csv", tmp_path / "measured.csv"
+        given.write_text("unit,arm,assigned_at,band\n" + "".join(
+            f"U{i},{'ct'[i % 2]},2026-04-01,{'AB'[i // 2 % 2]}\n" for i in range(len(values))))  # fmt: skip
+        measured.write_text(f"unit,{key}\n" + "".join(f"U{i},{v}\n" for i, v in enumerate(values)))
+        assignments.add(store, KEY, given, hasher=hasher, actor="test")
+        outcomes.add(store, KEY, measured, hasher=hasher, actor="test")
+
+    return go
+
+
+def rates(seed=1, size=1600):
+    rng = np.random.default_rng(seed)
+    return rng.binomial(1, np.where(np.arange(size) % 2, 0.2, 0.3))
+
+
+def analysed(store, *, sampling, **order):
+    moment = study.cutoff_of("2026-09-01")
+    return study.analyse(store, study.Order(key=KEY, cutoff=moment, sampling=sampling, **order))
+
+
+def posterior(result):
+    return result["metrics"][0]["contrasts"][0]["posterior"]
+
+
+def test_draws_come_back_as_they_were_packed():
+    values = {"effect/a/b": np.random.default_rng(1).normal(size=(4, 250)), "net/é/x": np.ones(3)}
+    back = unpack(pack(values))
+    assert list(back) == list(values)
+    for name, value in values.items():
+        np.testing.assert_allclose(back[name], value, rtol=1e-6)
+
+
+def test_a_run_keeps_draws_that_say_what_its_document_says(store, loaded):
+    loaded(store, HEAD + RATE, "rang", rates())
+    result = analysed(store, sampling=False)
+    draws = load_draws(store, result["run"]["id"]).effect("rang", "t")
+    told = posterior(result)
+    assert draws.size == 4000
+    assert draws.mean() == pytest.approx(told["mean"], abs=4 * told["sd"] / 4000**0.5)
+    assert draws.std() == pytest.approx(told["sd"], rel=0.06)
+
+
+def test_a_frequentist_run_keeps_none(sqlite_store, loaded):
+    loaded(sqlite_store, HEAD + RATE, "rang", rates())
+    result = analysed(sqlite_store, sampling=False, school="frequentist")
+    assert result["bayesian"] is None
+    assert load_draws(sqlite_store, result["run"]["id"]) is None
+
+
+def test_an_unreliable_model_takes_the_number_away_and_is_not_tried_again(
+    store, loaded, monkeypatch
+):
+    calls = []
+    monkeypatch.setattr(fitting, "fit", lambda *_, **__: calls.append(1) or NOT_RELIABLE)
+    loaded(store, HEAD + RATE, "rang", rates())
+    first, second = (analysed(store, sampling=True) for _ in range(2))
+    for result in (first, second):
+        assert posterior(result) == NOT_RELIABLE.to_json()
+        assert load_draws(store, result["run"]["id"]).effect("rang", "t") is None
+        assert result["bayesian"]["models"][0]["absent"]["why"] == NOT_RELIABLE.why
+    assert calls == [1]
+    assert first["verdict"] == second["verdict"]
+
+
+def test_fits_follow_the_data(sqlite_store, loaded, monkeypatch, hasher, tmp_path):
+    """Another outcome, another fit; the old one is let go."""
+    calls = []
+    monkeypatch.setattr(fitting, "fit", lambda *_, **__: calls.append(1) or NOT_RELIABLE)
+    loaded(sqlite_store, HEAD + RATE, "rang", rates())
+    analysed(sqlite_store, sampling=True)
+    path = tmp_path / "more.csv"
+    path.write_text("unit,rang\n" + "".join(f"U{i},1\n" for i in range(0, 80, 2)))
+    outcomes.add(sqlite_store, KEY, path, hasher=hasher, actor="test")
+    analysed(sqlite_store, sampling=True)
+    assert len(calls) == 2
+    with sqlite_store.read() as session:
+        assert session.query(FitRow).count() == 1
+
+
+def test_the_report_is_json_and_holds_every_part(sqlite_store, loaded):
+    loaded(
+        sqlite_store,
+        HEAD + RATE + "[analysis]\nprior = { mean = 0.0, sd = 0.2 }\nrope = [-0.01, 0.01]\n",
+        "rang",
+        rates(),
+    )
+    report = analysed(sqlite_store, sampling=False)["bayesian"]
+    json.dumps(report, allow_nan=False)
+    measure = report["measures"][0]
+    assert set(measure["sensitivity"]["posteriors"]) == {
+        "planned", "flat", "sceptical", "enthusiastic"}  # fmt: skip
+    assert measure["agreement"]["agree"] is True
+    assert measure["posterior"]["probability_in_rope"] < 0.01
+    assert [r["information"] for r in measure["running"]] == [1.5, 2.0, 3.0]
+    assert report["decisions"][0]["choice"] == "ship"
+
+
+def test_a_model_whose_means_are_off_is_a_check_only():
+    job = fitting.Job(name="m", data=None, better="lower", observed={"c": 0.5})
+    level = np.random.default_rng(1).normal(0.3, 0.01, (4, 100))
+    assert fitting._misfit(job, {"level/m/c": level}, "m").code == "model-misfit"
+    assert fitting._misfit(replace(job, observed={"c": 0.31}), {"level/m/c": level}, "m") is None
+
+
+def test_sampled_counts_recover_the_truth_and_are_kept(sqlite_store, loaded, monkeypatch):
+    """Means of 0.8 and 0.5 contacts: the sampled effect holds −0.3; run again, nothing is sampled."""
+    rng = np.random.default_rng(5)
+    mean = np.where(np.arange(3000) % 2, 0.5, 0.8)
+    loaded(sqlite_store, HEAD + COUNT, "rings", rng.poisson(rng.gamma(2, mean / 2)))
+    stages = []
+    order = study.Order(key=KEY, cutoff=study.cutoff_of("2026-09-01"), sampling=True)
+    result = study.analyse(sqlite_store, order, lambda stage, _: stages.append(stage))
+    told = posterior(result)
+    assert "negative binomial" in told["model"]
+    assert told["low"] < -0.3 < told["high"]
+    assert told["rhat"] <= 1.01
+    assert told["ess"] > 400
+    assert any("sampling" in stage for stage in stages)
+    draws = load_draws(sqlite_store, result["run"]["id"])
+    assert draws.effect("rings", "t").mean() == pytest.approx(told["mean"], rel=1e-4)
+    monkeypatch.setattr(fitting, "fit", lambda *_, **__: pytest.fail("sampled again"))
+    assert posterior(study.analyse(sqlite_store, order)) == told
+
+
+def test_the_plans_prior_reaches_the_model(sqlite_store, loaded, monkeypatch):
+    seen = []
+    monkeypatch.setattr(fitting, "fit", lambda data, **_: seen.append(data.prior) or NOT_RELIABLE)
+    loaded(sqlite_store, HEAD + COUNT, "rings", rates())
+    analysed(sqlite_store, sampling=True)
+    assert seen == [EffectPrior(mean=0.0, sd=0.2)]
