@@ -5,8 +5,8 @@ import sqlalchemy as sa
 from alembic import op
 from trials.store.base import Json, Moment
 
-revision = "0004"
-down_revision = "0003"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
