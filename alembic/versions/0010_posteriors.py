@@ -5,8 +5,8 @@ import sqlalchemy as sa
 from alembic import op
 from trials.store.base import Json, Moment
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
