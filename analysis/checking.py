@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis import checks
 from analysis.checks import Check, Kept, Share, Split
+from analysis.compress import periods
 from analysis.compress.compressed import Compressed
 from analysis.estimates import Absent, Estimate
 from analysis.estimation import Contrast
@@ -23,9 +24,12 @@ DAY = 86400
 
 def run(
     trial: Trial, facts: Facts, read: Read, *, locked: bool, cutoff: datetime,
-    contrasts: Sequence[Contrast],
+    contrasts: Sequence[Contrast], schedule: Mapping[str, str] | None = None,
 ) -> list[Check]:  # fmt: skip
-    """Every check that the facts allow, in the order a report prints them."""
+    """Every check that the facts allow, in the order a report prints them.
+
+    ``schedule`` says which arm each period of a switchback was meant to have.
+    """
     data, primary = read.data, read.tables[trial.primary.key]
     return [
         _sample_ratio(trial, facts, data),
@@ -41,9 +45,7 @@ def run(
         if any(facts.exposed.values())
         else checks.not_applicable("contamination", "No exposures are recorded."),
         _freshness(trial, facts, read, cutoff),
-        checks.not_applicable("period-coverage", "This design has no periods.")
-        if trial.design.kind not in {"switchback", "stepped-wedge"}
-        else checks.not_applicable("period-coverage", "No periods are recorded."),
+        _coverage(trial, read, cutoff, schedule or {}),
         checks.plan_deviation(_kept(trial, facts), locked=locked),
         _attrition(primary, facts),
         *_twyman(trial, contrasts, primary),
@@ -53,9 +55,15 @@ def run(
 def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
     """The planned shares, of what was randomised: clusters where whole clusters were."""
     weights = {arm.key: arm.weight for arm in trial.arms}
-    if trial.design.kind == "cluster" and data.clusters is not None:
+    if trial.design.kind == "stepped-wedge":
+        return checks.not_applicable(
+            "sample-ratio",
+            "In a stepped wedge the arms' shares change by design as clusters go over.",
+        )
+    if trial.design.kind in ("cluster", "switchback") and data.clusters is not None:
         counts = dict(zip(weights, data.clusters, strict=True))
-        return checks.sample_ratio(counts, weights, unit=trial.design.cluster or "cluster")
+        unit = "period" if trial.design.kind == "switchback" else trial.design.cluster
+        return checks.sample_ratio(counts, weights, unit=unit or "cluster")
     strata = [Split(str(name), counts) for name, counts in facts.by_stratum.items()]
     epochs = [Split(f"list {name}", counts) for name, counts in facts.by_epoch.items()]
     if len(epochs) < 2:
@@ -110,6 +118,16 @@ def _freshness(trial: Trial, facts: Facts, read: Read, cutoff: datetime) -> Chec
             "data-freshness", "The data carry no times, so their age cannot be told."
         )
     return checks.data_freshness(sources, cutoff)
+
+
+def _coverage(trial: Trial, read: Read, cutoff: datetime, schedule: Mapping[str, str]) -> Check:
+    """Whether every period of the calendar that is over holds units."""
+    over = [span for span in periods.spans(trial) if span.finishes <= clock.epoch(cutoff)]
+    if trial.design.kind not in periods.OVER_TIME:
+        return checks.not_applicable("period-coverage", "This design has no periods.")
+    counts = {span.says: read.data.by_period.get(span.name, 0.0) for span in over}
+    arms = {span.says: schedule[span.name] for span in over if span.name in schedule}
+    return checks.period_coverage(counts, arms=arms)
 
 
 def _kept(trial: Trial, facts: Facts) -> list[Kept]:

@@ -13,14 +13,12 @@ import numpy as np
 
 from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.estimates import Absent, Estimate, to_json
-from analysis.frequentist.arms import arm_means
-from analysis.frequentist.difference import difference, ratio
+from analysis.estimators import arms_of, difference_of, ratio_of
 from analysis.frequentist.dunnett import from_contrasts
 from analysis.frequentist.multiplicity import family, stretched
-from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
 from analysis.frequentist.subgroups import interaction, shrink
 from analysis.looking import Judged
-from analysis.precision import guarded, small_sample, symmetric, worst
+from analysis.precision import guarded, symmetric, worst
 from analysis.tables import Grouped
 from trials.definition.model import Metric, Prior, Trial
 
@@ -43,6 +41,7 @@ class Contrast:
     randomisation_p: float | None = None
     look: dict[str, Any] | None = None
     bounds: dict[str, Any] | None = None
+    also: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The contract's contrast."""
@@ -54,6 +53,7 @@ class Contrast:
             "guardrail": self.guardrail,
             **({"look": self.look} if self.look else {}),
             **({"bounds": self.bounds} if self.bounds else {}),
+            **({"also": self.also} if self.also else {}),
         }  # fmt: skip
 
 
@@ -114,29 +114,16 @@ def _contrast(
 ) -> Contrast:
     level = 1 - trial.analysis.alpha
     adjust = bool(trial.analysis.adjust) and table.x is not None
-    plain = _difference(metric, table, arm, level=level, adjust=False)
-    main = _difference(metric, table, arm, level=level, adjust=True) if adjust else plain
+    plain = difference_of(trial, metric, table, arm, level=level)
+    main = difference_of(trial, metric, table, arm, level=level, adjust=True) if adjust else plain
     return Contrast(
         metric=metric, arm=key, versus=trial.control.key,
         difference=main, unadjusted=plain,
-        ratio=_ratio(metric, table, arm, level=level, adjust=adjust),
+        ratio=ratio_of(trial, metric, table, arm, level=level, adjust=adjust),
         posterior=posterior(trial, metric, main) if school != "frequentist" else None,
         guardrail=_guardrail(metric, main, trial.analysis.alpha),
         bounds=worst(metric, table, arm, level=level),
     )  # fmt: skip
-
-
-def _difference(metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool) -> Outcome:
-    if metric.kind == "ratio":
-        return ratio_difference(table, arm, level=level)
-    found = difference(table, arm, level=level, adjust=adjust)
-    return found if adjust else small_sample(metric, table, arm, found, level=level)
-
-
-def _ratio(metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool) -> Outcome:
-    if metric.kind == "ratio":
-        return ratio_of_ratios(table, arm, level=level)
-    return ratio(table, arm, level=level, adjust=adjust)
 
 
 def posterior(trial: Trial, metric: Metric, found: Outcome) -> Posterior | Absent:
@@ -211,7 +198,7 @@ def _again(
     if symmetric(found):
         return stretched(found, level)
     arm = [a.key for a in trial.arms].index(contrast.arm)
-    return _difference(contrast.metric, table, arm, level=level, adjust=False)
+    return difference_of(trial, contrast.metric, table, arm, level=level)
 
 
 def _dunnett(
@@ -258,10 +245,7 @@ def metric_json(
 
 def arms_json(metric: Metric, table: Grouped) -> list[dict[str, Any]]:
     """Per arm: n, clusters, mean, sd and interval."""
-    if metric.kind == "ratio":
-        return [arm.to_json() for arm in arm_ratios(table)]
-    kind: Literal["proportion", "mean"] = "proportion" if metric.kind == "proportion" else "mean"
-    return [arm.to_json() for arm in arm_means(table, kind=kind)]
+    return [arm.to_json() for arm in arms_of(metric, table)]
 
 
 def segments_json(

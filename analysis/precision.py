@@ -14,9 +14,14 @@ import numpy as np
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist.missing import worst_case
 from analysis.frequentist.noninferiority import Better, non_inferiority
-from analysis.frequentist.proportions import is_binary, miettinen_nurminen, needs_exact
+from analysis.frequentist.proportions import (
+    is_binary,
+    miettinen_nurminen,
+    needs_exact,
+    newcombe,
+)
 from analysis.tables import Grouped
-from trials.definition.model import Metric
+from trials.definition.model import Metric, ProportionInterval
 
 Outcome = Estimate | Absent
 _VERDICTS = {
@@ -44,6 +49,22 @@ def small_sample(
         return found
     why = "an arm expects fewer than five events or non-events: score interval"
     return replace(score, se=found.se, notes=(*found.notes, why))
+
+
+def planned_interval(
+    asked: ProportionInterval, metric: Metric, table: Grouped, arm: int, found: Outcome, *,
+    level: float,
+) -> Outcome:  # fmt: skip
+    """The interval that the plan names, for two plain proportions; otherwise what was found."""
+    plain = table.cluster is None and table.stratum is None and metric.kind == "proportion"
+    if asked == "robust" or not plain or not is_binary(table):
+        return found
+    n, y, _ = table.per_arm()
+    treated, control = ((float(y[i]), float(n[i])) for i in (arm, table.control))
+    made = (newcombe if asked == "newcombe" else miettinen_nurminen)(treated, control, level=level)
+    if isinstance(made, Absent) or isinstance(found, Absent):
+        return made
+    return replace(made, se=found.se, notes=found.notes)
 
 
 def symmetric(found: Estimate) -> bool:

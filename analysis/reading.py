@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ibis import ir
 from sqlalchemy.orm import Session
 
 from analysis import redrawing
-from analysis.compress import compressed, contacts, deflected, frame, shapes
+from analysis.compress import compressed, contacts, deflected, frame, periods, shapes
 from analysis.compress import log as contact_log
 from analysis.compress.compressed import Compressed
 from analysis.compress.engine import Log, open_log
@@ -99,24 +99,35 @@ class _Reading:
         self.reach = contact_log.reach(self.log)
         asked = [self._asked(key) for key in self.beside.numbers if self._planned(key)]
         asked.sort(key=lambda one: [m.key for m in self.trial.metrics].index(one.metric.key))
-        units = self.log.keep("frame", frame.units(self.log, self.trial_id))
+        everyone = frame.units(self.log, self.trial_id, self._control)
+        units = self.log.keep("frame", periods.placed(everyone, self.trial))
         linked = self._linked(units, asked)
         values = self._values(units, linked, asked)
         capped = self._caps(frame.valued(units, values, asked), asked)
         valued = frame.valued(units, values, capped)
-        table = frame.cells(valued, capped, self._pre(capped))
+        table = frame.cells(valued, capped, self._pre(capped), self._uptake(valued, capped))
         data = compressed.build(
             table.to_pyarrow(), self.trial, self.arm_ids, capped, self._pre(capped)
         )
+        lives = {
+            one.metric.key: deflected.life_table(units, values[-1], one, self.trial, self.arm_ids)
+            for one in capped if one.metric.kind == "time-to-event" and linked is not None
+        }  # fmt: skip
+        distributions = self._shapes(valued, capped)
+        whole = {
+            one.metric.key: self._histogram(valued, one, distributions)
+            for one in capped
+            if _values_matter(one, data.metrics[one.metric.key])
+        }
+        tables = {m.key: self._usable(m.key, data) for m in self.trial.metrics}
         return Read(
             data=data,
-            tables={m.key: self._usable(m.key, data) for m in self.trial.metrics},
-            lives={
-                one.metric.key: deflected.life_table(
-                    units, values[-1], one, self.trial, self.arm_ids)
-                for one in capped if one.metric.kind == "time-to-event" and linked is not None
+            tables={
+                key: replace(table, histogram=whole.get(key), lives=lives.get(key))
+                if isinstance(table, Grouped) else table
+                for key, table in tables.items()
             },
-            shapes=self._shapes(valued, capped),
+            lives=lives, shapes=distributions,
             deflection=self._deflection(units, linked), ways=self.ways,
             linked=self._people(linked), reach=self.reach, newest=self._newest(linked),
             drawn=self._drawn(valued, capped),
@@ -124,12 +135,36 @@ class _Reading:
 
     def _shapes(self, valued: ir.Table, asked: Sequence[Asked]) -> dict[str, Histogram | Amounts]:
         """The distributions that the models of counts and of amounts take."""
-        take = {"count": shapes.histogram, "mean": shapes.amounts}
+        take: dict[str, Callable[..., Histogram | Amounts | None]] = {
+            "count": shapes.histogram, "mean": shapes.amounts,
+        }  # fmt: skip
         found = {
             one.metric.key: take[one.metric.kind](valued, one, self.trial, self.arm_ids)
             for one in asked if one.metric.kind in take
         }  # fmt: skip
         return {key: shape for key, shape in found.items() if shape is not None}
+
+    @property
+    def _control(self) -> int:
+        return self.arm_ids[[arm.control for arm in self.trial.arms].index(True)]
+
+    def _uptake(self, valued: ir.Table, asked: Sequence[Asked]) -> ir.BooleanValue | None:
+        """Whether each unit took the treatment up; ``None`` where the plan does not ask."""
+        key = self.trial.analysis.uptake
+        if key is None:
+            return None
+        if key == "exposure":
+            return valued.took
+        return valued[f"{next(o for o in asked if o.metric.key == key).column}_y"] > 0
+
+    def _histogram(
+        self, valued: ir.Table, one: Asked, known: Mapping[str, Histogram | Amounts]
+    ) -> Histogram:
+        """Every value of a metric: that of the models where they have it, else read by itself."""
+        made = known.get(one.metric.key)
+        if isinstance(made, Histogram):
+            return made
+        return shapes.histogram(valued, one, self.trial, self.arm_ids, most=None)
 
     def _drawn(self, valued: ir.Table, asked: Sequence[Asked]) -> redrawing.Drawn | None:
         """The entries of the list's draw, where it can be made again."""
@@ -265,3 +300,11 @@ class _Reading:
             return None
         newest = self.log.table("contacts").occurred_at.max().execute()
         return None if newest is None else int(newest)
+
+
+def _values_matter(one: Asked, table: Grouped) -> bool:
+    """Whether the sums are not enough: quantiles, the model of a count, trimming for response."""
+    metric = one.metric
+    lost = table.missing is not None and bool(table.missing.sum() > 0)
+    trimmed = metric.kind in ("mean", "count") and metric.source == "outcomes" and lost
+    return bool(metric.quantiles) or metric.kind == "count" or trimmed

@@ -1,8 +1,9 @@
-"""The randomisation p-value of the main measure: the list's own draw, made again.
+"""The randomisation p-value of the main measure: the trial's own draw, made again.
 
-Only for lists that Signpost drew in blocks or by whole clusters (an imported assignment has no
-draw to repeat; matching and minimisation need columns that are not kept as they were). The
-outcome is compared as it is, without covariates.
+For lists that Signpost drew in blocks or by whole clusters (an imported assignment has no draw to
+repeat; matching and minimisation need columns that are not kept as they were), for switchbacks
+that ran by the schedule that their seed gives, and for stepped wedges without strata, whose draw
+is any order of the clusters. The outcome is compared as it is, without covariates.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from ibis import ir
 from analysis.compress.engine import Log
 from analysis.compress.frame import Asked
 from analysis.frequentist.randomisation import RandomisationTest, Randomised, randomisation_test
-from analysis.tables import Floats, Ints
+from analysis.frequentist.stepped_wedge import wedge_randomisation_test
+from analysis.tables import Floats, Grouped, Ints
 from trials.definition.model import Trial
-from trials.designs import design_for
+from trials.designs import design_for, switchback_for
 from trials.designs.base import Redraw, recorded
 
 DRAWS = 999
@@ -96,6 +98,68 @@ def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float
     return found
 
 
+def over_time(
+    trial: Trial, table: Grouped, *, seed: int, sealed: int | None
+) -> dict[str, float]:  # fmt: skip
+    """The same for a trial randomised over time; ``sealed`` is the seed of its schedule."""
+    if table.period is None or trial.primary.kind not in ("proportion", "count", "mean"):
+        return {}
+    if trial.design.kind == "stepped-wedge":
+        return _wedge(trial, table, seed=seed)
+    return {} if sealed is None else _switchback(trial, table, seed=seed, sealed=sealed)
+
+
+def schedule(trial: Trial, sealed: int | None) -> dict[str, str]:
+    """The arm of each period of a switchback's own schedule, by the period's name."""
+    if trial.design.kind != "switchback" or sealed is None:
+        return {}
+    drawn = switchback_for(trial).draw(seed=sealed, trial=trial.key)
+    return {f"{i:06d}": drawn.allocation.arms[arm] for i, arm in enumerate(drawn.arm.tolist())}
+
+
+def _switchback(trial: Trial, table: Grouped, *, seed: int, sealed: int) -> dict[str, float]:
+    """Periods given arms again under the same calendar; none where another schedule was run."""
+    design = switchback_for(trial)
+    schedule = design.draw(seed=sealed, trial=trial.key)
+    periods = table.where(table.n > 0).collapse("period")
+    assert periods.period is not None
+    place = np.array([int(periods.period.levels[code]) for code in periods.period.codes])
+    if not len(place) or (schedule.arm[place] != periods.arm).any():
+        return {}
+    units = Randomised(arm=periods.arm, n=periods.n, y=periods.y,
+                       stratum=schedule.allocation.stratum[place])  # fmt: skip
+    again = design.redraws(schedule.allocation)
+    found: dict[str, float] = {}
+    for i in (i for i in range(len(table.arms)) if i != table.control):
+        test = randomisation_test(
+            units, lambda rng: again(rng)[place], np.random.default_rng([seed, i]), arm=i,
+            versus=table.control, draws=DRAWS,
+        )  # fmt: skip
+        if isinstance(test, RandomisationTest):
+            found[table.arms[i]] = test.p
+    return found
+
+
+def _wedge(trial: Trial, table: Grouped, *, seed: int) -> dict[str, float]:
+    """Clusters given each other's days of going over."""
+    known = table.where(table.n > 0)
+    if trial.design.strata or known.cluster is None or known.period is None:
+        return {}
+    arm = next(i for i in range(len(table.arms)) if i != table.control)
+    _, cluster = np.unique(known.cluster.codes, return_inverse=True)
+    beyond = len(known.period.levels)
+    crossed = np.full(int(cluster.max(initial=-1)) + 1, beyond)
+    np.minimum.at(crossed, cluster, np.where(known.arm == arm, known.period.codes, beyond))
+    went_back = (known.arm != arm) & (known.period.codes >= crossed[cluster])
+    if went_back.any():
+        return {}
+    test = wedge_randomisation_test(
+        table, lambda rng: rng.permutation(crossed), np.random.default_rng([seed, arm]), arm=arm,
+        draws=FEWEST_DRAWS,
+    )  # fmt: skip
+    return {table.arms[arm]: test.p} if isinstance(test, RandomisationTest) else {}
+
+
 def _drawn(table: pa.Table, arm_ids: Sequence[int]) -> Drawn | None:
     columns = {name: table.column(name) for name in table.column_names}
     one_arm = all(n == 1 for n in columns["arms"].to_pylist())
@@ -136,4 +200,4 @@ def _redraw(trial: Trial, drawn: Drawn) -> Redraw:
     return redraw
 
 
-__all__ = ["Drawn", "can_redraw", "entries", "p_values"]
+__all__ = ["Drawn", "can_redraw", "entries", "over_time", "p_values"]

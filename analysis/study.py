@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from analysis import (
+    beside,
     checking,
     deflecting,
     estimation,
@@ -28,7 +29,7 @@ from analysis import (
     redrawing,
     verdict,
 )
-from analysis.compress import compressed
+from analysis.compress import compressed, periods
 from analysis.deflection import deflect
 from analysis.estimates import Absent
 from analysis.planned import planned_against_actual
@@ -36,7 +37,7 @@ from analysis.report import withhold, words
 from analysis.report.reading import arm_title
 from analysis.runs import latest_result
 from analysis.tables import Grouped
-from trials import audit, clock, registry, settings
+from trials import audit, clock, lifecycle, registry, settings
 from trials.definition.model import Trial
 from trials.errors import Conflict, SignpostError
 from trials.store.engine import Store
@@ -75,6 +76,7 @@ class _Study:
     at: looking.Place
     reads: tuple[reading.Read, ...] = ()
     answers: tuple[fitting.Answer, ...] = ()
+    sealed: int | None = None
 
     @property
     def trial(self) -> Trial:
@@ -111,17 +113,18 @@ def analyse(store: Store, order: Order, tell: fitting.Tell | None = None) -> dic
         record = registry.load(session, order.key)
         arms = facts.arm_names(session, record.id)
         found = facts.gather(session, record.id, arms)
-        beside = reading.known(session, record.id)
+        known = reading.known(session, record.id)
+        sealed = lifecycle.seed_of(session, record.id) if record.seal else None
     if not sum(found.assigned.values()):
         raise Conflict(f"nobody has been assigned in trial {order.key!r}",
                        "add units, or import assignments")  # fmt: skip
-    read = reading.read(store, record, list(arms), beside, cutoff=clock.epoch(cutoff))
+    read = reading.read(store, record, list(arms), known, cutoff=clock.epoch(cutoff))
     at = looking.place(record.definition, cutoff=clock.epoch(cutoff),
                        over=record.state in {"stopped", "decided"})  # fmt: skip
     reads = _at_looks(at, read, lambda moment: reading.read(
-        store, record, list(arms), beside, cutoff=moment))  # fmt: skip
+        store, record, list(arms), known, cutoff=moment))  # fmt: skip
     study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, read=read,
-                   at=at, reads=reads)  # fmt: skip
+                   at=at, reads=reads, sealed=sealed)  # fmt: skip
     if order.school != "frequentist":
         study = replace(study, answers=_answers(store, study, tell))
     result, made = _document(study)
@@ -168,6 +171,9 @@ def _judged(study: _Study) -> looking.Judged | None:
 def _redrawn(study: _Study, found: list[estimation.Contrast]) -> list[estimation.Contrast]:
     """The main measure's contrasts with their randomisation p-values, where these can be had."""
     p = redrawing.p_values(study.trial, study.shown.drawn, seed=study.order.seed)
+    table = study.tables[study.trial.primary.key]
+    if isinstance(table, Grouped):
+        p |= redrawing.over_time(study.trial, table, seed=study.order.seed, sealed=study.sealed)
     return [
         replace(c, randomisation_p=p.get(c.arm)) if c.metric.role == "primary" else c
         for c in found
@@ -206,8 +212,10 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     judged_looks = _judged(study)
     contrasts = _redrawn(study, estimation.contrasts(trial, study.tables, school, judged_looks))
     contrasts = posterior_document.applied(contrasts, study.answers)
+    contrasts = beside.added(trial, study.tables, contrasts, _follows(trial))
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
-                          cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts)  # fmt: skip
+                          cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts,
+                          schedule=redrawing.schedule(trial, study.sealed))  # fmt: skip
     segments = {
         metric.key: posterior_document.shrunk(
             estimation.segments_json(trial, metric, study.tables[metric.key], school),
@@ -227,11 +235,14 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
         "units": _units(study),
         "checks": [check.to_json() for check in checks],
         "metrics": [
-            estimation.metric_json(
-                metric, study.tables[metric.key],
-                [c for c in contrasts if c.metric.key == metric.key],
-                segments[metric.key],
-            )
+            {
+                **estimation.metric_json(
+                    metric, study.tables[metric.key],
+                    [c for c in contrasts if c.metric.key == metric.key],
+                    segments[metric.key],
+                ),
+                **beside.of_metric(metric, study.tables[metric.key]),
+            }
             for metric in trial.metrics
         ],
         "deflection": _deflection(study),
@@ -243,6 +254,14 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     result["verdict"]["says"] = words.headline(trial, result)
     result["withheld"] = withhold.sentence(result)
     return result, _posteriors(study, contrasts, segments[trial.primary.key])
+
+
+def _follows(trial: Trial) -> beside.Follows | None:
+    """Which periods of a switchback begin where the one before ends."""
+    if trial.design.kind != "switchback":
+        return None
+    calendar = periods.spans(trial)
+    return lambda names: periods.follows(calendar, names)
 
 
 def _harmed(trial: Trial, segments: list[dict[str, Any]]) -> list[verdict.Harmed]:

@@ -40,7 +40,11 @@ class Grouped:
     values of the covariates ``x``; ``n`` counts those whose outcome is known. ``y``/``yy`` are the
     sum and the sum of squares of the outcome; for a ratio metric ``d``/``dd``/``dy`` are the sum,
     the sum of squares and the cross-product of the denominator. ``missing`` counts units of the
-    cell whose outcome is not known (they are in no sum).
+    cell whose outcome is not known (they are in no sum). ``u`` counts the units that took the
+    treatment up, and ``uy`` adds up their outcomes, where the plan says what uptake is.
+
+    ``histogram`` and ``lives`` say more of the same units as a whole (every value of a count, the
+    follow-up of those whose window is still open); they are gone once cells are selected.
 
     ``arms`` are the *planned* arms in the plan's order and ``control`` indexes into them; an arm
     that nobody was given simply has no cell.
@@ -57,17 +61,21 @@ class Grouped:
     d: Floats | None = None
     dd: Floats | None = None
     dy: Floats | None = None
+    u: Floats | None = None
+    uy: Floats | None = None
     stratum: Key | None = None
     cluster: Key | None = None
     period: Key | None = None
     segments: Mapping[str, Key] = field(default_factory=dict)
     x: Floats | None = None
     covariates: tuple[str, ...] = ()
+    histogram: Histogram | None = None
+    lives: LifeTable | None = None
 
     def __post_init__(self) -> None:
         """Check that every array has one entry a cell."""
         cells = len(self.arm)
-        for name in ("n", "y", "yy", "missing", "d", "dd", "dy", "x"):
+        for name in ("n", "y", "yy", "missing", "d", "dd", "dy", "u", "uy", "x"):
             value = getattr(self, name)
             if value is not None and len(value) != cells:
                 raise ValueError(f"{name} has {len(value)} entries for {cells} cells")
@@ -137,8 +145,8 @@ class Grouped:
             self,
             arm=self.arm[first], n=_sum(into, self.n, len(first)), y=_sum(into, self.y, len(first)),
             yy=_sum(into, self.yy, len(first)), missing=added(self.missing), d=added(self.d),
-            dd=added(self.dd), dy=added(self.dy), stratum=kept("stratum"), cluster=kept("cluster"),
-            period=kept("period"),
+            dd=added(self.dd), dy=added(self.dy), u=added(self.u), uy=added(self.uy),
+            stratum=kept("stratum"), cluster=kept("cluster"), period=kept("period"),
             segments={k: v.take(first) for k, v in self.segments.items() if k in keep},
             x=self.x[first] if keeps_x and self.x is not None else None,
             covariates=self.covariates if keeps_x else (),
@@ -155,6 +163,7 @@ class Grouped:
             self,
             arm=self.arm[rows], n=self.n[rows], y=self.y[rows], yy=self.yy[rows],
             missing=some(self.missing), d=some(self.d), dd=some(self.dd), dy=some(self.dy),
+            u=some(self.u), uy=some(self.uy), histogram=None, lives=None,
             stratum=key(self.stratum), cluster=key(self.cluster), period=key(self.period),
             segments={k: v.take(rows) for k, v in self.segments.items()}, x=some(self.x),
         )  # fmt: skip

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from analysis.compress.frame import Asked
+from analysis.compress.periods import has_clusters, has_strata
 from analysis.tables import Floats, Grouped, Ints, Key
 from trials.definition.model import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compressed:
-    """All metrics of a trial, grouped, and how many units stand behind them."""
+    """All metrics of a trial, grouped, and how many units stand behind them.
+
+    ``by_period`` counts the units of each period of a trial that is randomised over time.
+    """
 
     metrics: Mapping[str, Grouped]
     assigned: tuple[int, ...]
     matured: tuple[int, ...]
     clusters: tuple[int, ...] | None
     open_units: Mapping[str, float]
+    by_period: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def units(self) -> int:
@@ -41,6 +46,10 @@ class Columns:
         """A column of numbers; NULL is 0."""
         column = self.table.column(name).combine_chunks()
         return np.asarray(column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False))
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return name in self.table.column_names
 
     def texts(self, name: str) -> list[str | None]:
         """A column as text, whatever it holds; NULL is ``None``."""
@@ -73,6 +82,7 @@ def build(
         open_units={
             one.metric.key: float(columns.floats(f"{one.column}_open").sum()) for one in asked
         },
+        by_period=_by_period(shared.period, units),
     )
 
 
@@ -82,6 +92,7 @@ class _Shared:
 
     stratum: Key | None
     cluster: Key | None
+    period: Key | None
     segments: dict[str, Key]
     x: Floats | None
     covariates: tuple[str, ...]
@@ -105,8 +116,9 @@ class _Shared:
         ]
         names = [name for some, _ in parts for name in some]
         return cls(
-            stratum=stratum if trial.design.strata else None,
-            cluster=cluster if trial.design.cluster else None,
+            stratum=stratum if has_strata(trial) else None,
+            cluster=cluster if has_clusters(trial) else None,
+            period=key_of("period", columns.texts("period")) if columns.has("period") else None,
             segments={name: key for name, key in segments.items() if key is not None},
             x=np.hstack([values for _, values in parts]) if names else None,
             covariates=tuple(names),
@@ -156,7 +168,7 @@ def _grouped(
     trial: Trial, columns: Columns, one: Asked, arm: Ints, units: Floats, shared: _Shared
 ) -> Grouped:
     n = columns.floats(f"{one.column}_n")
-    ratio = one.metric.denominator is not None
+    ratio, took = one.metric.denominator is not None, columns.has(f"{one.column}_u")
     return Grouped(
         arms=tuple(a.key for a in trial.arms),
         control=next(i for i, a in enumerate(trial.arms) if a.control),
@@ -166,9 +178,18 @@ def _grouped(
         d=columns.floats(f"{one.column}_d") if ratio else None,
         dd=columns.floats(f"{one.column}_dd") if ratio else None,
         dy=columns.floats(f"{one.column}_dy") if ratio else None,
-        stratum=shared.stratum, cluster=shared.cluster, segments=shared.segments,
-        x=shared.x, covariates=shared.covariates,
+        u=columns.floats(f"{one.column}_u") if took else None,
+        uy=columns.floats(f"{one.column}_uy") if took else None,
+        stratum=shared.stratum, cluster=shared.cluster, period=shared.period,
+        segments=shared.segments, x=shared.x, covariates=shared.covariates,
     )  # fmt: skip
+
+
+def _by_period(period: Key | None, units: Floats) -> dict[str, float]:
+    if period is None:
+        return {}
+    counts = np.bincount(period.codes, units, len(period.levels))
+    return dict(zip(period.levels, counts.tolist(), strict=True))
 
 
 def _counts(arm: Ints, units: Floats, k: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import ibis
 from ibis import ir
 
-from analysis.compress.frame import Asked
+from analysis.compress.frame import DAY, Asked, whole_days
 from trials.errors import Invalid, Problem
 
 FIELDS = {
@@ -28,9 +28,9 @@ def measured(contacts: ir.Table, asked: Sequence[Asked]) -> ir.Table:
     """One row for every unit with a contact: per metric ``_y``, ``_k``, ``_pre`` and ``_first``.
 
     ``_y``: whether there was such a contact (proportion), how many (count; the avoidable part
-    where the filter is ``avoidable = true``), or the sum of the value. ``_pre`` is the same in a
-    window of the same length before the start. ``_first`` is the seconds to the first such
-    contact, for a time to an event.
+    where the filter is ``avoidable = true``), the sum of the value, or the days to the first.
+    ``_pre`` is the same in a window of the same length before the start. ``_first`` is the seconds
+    to the first such contact, for a time to an event.
     """
     columns: dict[str, ir.Value] = {}
     for one in asked:
@@ -39,10 +39,20 @@ def measured(contacts: ir.Table, asked: Sequence[Asked]) -> ir.Table:
         inside = such & (contacts.since >= 0) & (contacts.since < window)
         before = such & (contacts.since < 0) & (contacts.since >= -window)
         weight = _weight(contacts, one)
-        columns[f"{one.column}_y"] = _reduced(weight, inside, one)
+        columns[f"{one.column}_y"] = (
+            _days_without(contacts, inside, one) if one.metric.kind == "time-to-event"
+            else _reduced(weight, inside, one)
+        )  # fmt: skip
         columns[f"{one.column}_pre"] = _reduced(weight, before, one)
         columns[f"{one.column}_first"] = ibis.ifelse(inside, contacts.since, None).min()
     return contacts.group_by("unit_id").aggregate(**columns)
+
+
+def _days_without(contacts: ir.Table, rows: ir.BooleanValue, one: Asked) -> ir.Value:
+    """Days until the first such contact, at most the window; a day begun counts whole."""
+    first = ibis.ifelse(rows, contacts.since, None).min()
+    days = (first // DAY + 1).cast("float64")
+    return ibis.coalesce(ibis.least(days, whole_days(one)), whole_days(one))
 
 
 def _reduced(weight: ir.Value, rows: ir.BooleanValue, one: Asked) -> ir.Value:

@@ -12,6 +12,7 @@ from ibis import ir
 
 from analysis.compress.compressed import Columns, key_of
 from analysis.compress.frame import Asked
+from analysis.compress.periods import has_clusters, has_strata
 from analysis.deflection import CHANNEL, DAY, LINE, DeflectionTables
 from analysis.joint import Joint
 from analysis.repeats import RepeatTable
@@ -143,8 +144,8 @@ def tables(
     columns = Columns(result)
     code = {number: i for i, number in enumerate(arm_ids)}
     arm = np.array([code[int(a)] for a in result.column("arm_id").to_pylist()], dtype=np.int64)
-    stratum = key_of("stratum", columns.texts("stratum")) if trial.design.strata else None
-    cluster = key_of("cluster", columns.texts("cluster")) if trial.design.cluster else None
+    stratum = key_of("stratum", columns.texts("stratum")) if has_strata(trial) else None
+    cluster = key_of("cluster", columns.texts("cluster")) if has_clusters(trial) else None
     shared = _Shared(trial, arm, columns.floats("n"), stratum, cluster)
     named = _columns(asked)
     return DeflectionTables(
@@ -247,5 +248,5 @@ def life_table(
         control=next(i for i, a in enumerate(trial.arms) if a.control),
         arm=np.array([code[int(a)] for a in columns.floats("arm_id")], dtype=np.int64),
         time=columns.floats("day"), events=events, censored=columns.floats("units") - events,
-        stratum=key_of("stratum", columns.texts("stratum")) if trial.design.strata else None,
+        stratum=key_of("stratum", columns.texts("stratum")) if has_strata(trial) else None,
     )  # fmt: skip

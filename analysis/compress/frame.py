@@ -15,6 +15,8 @@ from ibis import ir
 from analysis.compress.engine import Log
 from trials.definition.model import Metric
 
+DAY = 86_400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -31,11 +33,13 @@ class Asked:
         return f"m{self.number}"
 
 
-def units(log: Log, trial_id: int) -> ir.Table:
+def units(log: Log, trial_id: int, control: int) -> ir.Table:
     """Everyone assigned to an arm: one row a unit, with the start of the window.
 
-    Columns ``unit_id, arm_id, stratum, cluster, attributes, epoch, assigned_at, start, exposed``;
-    ``start`` is the first exposure if one is recorded, else the assignment, 0 if neither is known.
+    Columns ``unit_id, arm_id, stratum, cluster, attributes, epoch, assigned_at, start, exposed``
+    and ``took``; ``start`` is the first exposure if one is recorded, else the assignment, 0 if
+    neither is known. ``took`` is whether the unit met any arm but the control (number ``control``),
+    its own where the exposure does not say which.
     """
     given = log.table("assignments")
     given = given.filter(given.trial_id == trial_id, given.arm_id.notnull())
@@ -44,13 +48,19 @@ def units(log: Log, trial_id: int) -> ir.Table:
     first = (
         met.filter(met.trial_id == trial_id)
         .group_by("unit_id")
-        .aggregate(first=met.exposed_at.min())
+        .aggregate(
+            first=met.exposed_at.min(),
+            other=ibis.ifelse(ibis.coalesce(met.arm_id, control) != control, 1, 0).max(),
+            unsaid=ibis.ifelse(met.arm_id.isnull(), 1, 0).max(),
+        )
     )
     joined = given.join(people, given.unit_id == people.id).left_join(first, "unit_id")
     return joined.select(
         "unit_id", "arm_id", "stratum", "cluster", "attributes", "epoch", "assigned_at",
         start=ibis.coalesce(joined.first, joined.assigned_at),
         exposed=joined.first.notnull(),
+        took=(ibis.coalesce(joined.other, 0) == 1)
+        | ((ibis.coalesce(joined.unsaid, 0) == 1) & (joined.arm_id != control)),
     )  # fmt: skip
 
 
@@ -107,7 +117,7 @@ def valued(frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked]) 
         joined = joined.left_join(table, "unit_id").drop("unit_id_right")
     columns: dict[str, ir.Value] = {}
     for one in asked:
-        y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), 0.0)
+        y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), _if_none(one))
         y = ibis.least(y, one.cap) if one.cap is not None else y
         known = _known(joined, one)
         open_ = _open(joined, one)
@@ -118,6 +128,16 @@ def valued(frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked]) 
             joined[f"{one.column}_pre"].cast("float64"), 0.0
         )
     return joined.select(*frame.columns, **columns)
+
+
+def _if_none(one: Asked) -> float:
+    """The outcome of a unit without a row: nothing, or for a time to an event the whole window."""
+    return whole_days(one) if one.metric.kind == "time-to-event" else 0.0
+
+
+def whole_days(one: Asked) -> float:
+    """A metric's window in days, a day begun counting whole."""
+    return float(-(-(one.metric.window or 0) // DAY))
 
 
 def _known(joined: ir.Table, one: Asked) -> ir.BooleanValue:
@@ -135,12 +155,17 @@ def _open(frame: ir.Table, one: Asked) -> ir.BooleanValue:
     return (frame.start > 0) & (frame.start + one.metric.window > one.cutoff)
 
 
-def cells(table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = ()) -> ir.Table:
+def cells(
+    table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = (),
+    uptake: ir.BooleanValue | None = None,
+) -> ir.Table:  # fmt: skip
     """One row a cell: its keys, its size and the sums of every metric, in one aggregation.
 
-    ``pre`` lists the metrics whose values before the start are covariates, hence keys.
+    ``pre`` lists the metrics whose values before the start are covariates, hence keys; ``uptake``
+    says of each unit whether it took the treatment up.
     """
     keys = ["arm_id", "stratum", "cluster", "attributes", *(f"{one.column}_pre" for one in pre)]
+    keys += ["period"] if "period" in table.columns else []
     sums: dict[str, ir.Value] = {"units": table.count()}
     by_key = {one.metric.key: one for one in asked}
     for one in asked:
@@ -149,6 +174,10 @@ def cells(table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = ()) ->
         sums[f"{one.column}_s"] = y.sum()
         sums[f"{one.column}_ss"] = (y * y).sum()
         sums[f"{one.column}_open"] = table[f"{one.column}_open"].sum()
+        if uptake is not None:
+            took = ibis.ifelse(uptake, 1.0, 0.0) * use
+            sums[f"{one.column}_u"] = took.sum()
+            sums[f"{one.column}_uy"] = (took * y).sum()
         if one.metric.denominator is not None:
             below = by_key[one.metric.denominator]
             d = table[f"{below.column}_y"] * use

@@ -26,11 +26,14 @@ LIKELY = (0.0, 1.0, 2.0, 1.0, 1.0, 2.0, 3.0, 4.0, 2.0, 3.0)  # contacts of a way
 MOST_VALUES = 5000
 
 
-def histogram(valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]) -> Histogram:
-    """How many units of each arm had each value of a count, of those whose outcome is known."""
+def histogram(
+    valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int], *,
+    most: int | None = MOST_VALUES,
+) -> Histogram:  # fmt: skip
+    """How many units of each arm had each value of a metric, of those whose outcome is known."""
     used = valued.filter(valued[f"{one.column}_use"] > 0)
     counted = used.group_by("arm_id", value=used[f"{one.column}_y"]).aggregate(n=used.count())
-    columns = Columns(counted.limit(MOST_VALUES).to_pyarrow())
+    columns = Columns((counted if most is None else counted.limit(most)).to_pyarrow())
     return Histogram(
         arms=_names(trial), control=_control(trial), arm=_codes(columns, arm_ids),
         value=columns.floats("value"), n=columns.floats("n"),

@@ -74,6 +74,14 @@ def ratio(
     model = compare(table, arm, versus, adjust=adjust)
     if isinstance(model, Absent):
         return model
+    return ratio_from(model, table, arm, versus=versus, level=level)
+
+
+def ratio_from(
+    model: Comparison, table: Grouped, arm: int, *, versus: int | None = None, level: float = 0.95
+) -> Estimate | Absent:
+    """The ratio of a model's two means; ``table`` is what the model was made from."""
+    versus = table.control if versus is None else versus
     top, bottom = model.infer(model.treated), model.infer(model.control)
     if bottom.estimate <= 0:
         return Absent("control-mean-zero", "The mean it is compared with is not above zero.")

@@ -15,7 +15,7 @@ from analysis.estimates import Absent, Estimate
 from analysis.frequentist.cluster import Robust, robust_fit
 from analysis.frequentist.comparison import Comparison
 from analysis.frequentist.complier import Complier, complier_from
-from analysis.frequentist.difference import interval
+from analysis.frequentist.difference import interval, ratio_from
 from analysis.frequentist.randomisation import RandomisationTest, Redraw
 from analysis.frequentist.regression import Cells, Functional, fit
 from analysis.tables import Floats, Grouped, Ints
@@ -56,6 +56,19 @@ def wedge_difference(
     if result is None:
         return _confounded()
     return interval(result, level=level, method=model.method, clustered=True)
+
+
+def wedge_ratio(
+    table: Grouped, arm: int, *, versus: int | None = None, level: float = 0.95
+) -> Estimate | Absent:
+    """The mean under ``arm`` over that under ``versus`` for the clusters and periods of the trial.
+
+    The means are those of the model with everybody under one arm, then the other.
+    """
+    model = wedge_model(table, arm, versus=versus)
+    if isinstance(model, Absent):
+        return model
+    return _confounded() if _result(model) is None else ratio_from(model, table, arm, level=level)
 
 
 def wedge_complier_effect(

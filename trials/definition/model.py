@@ -23,6 +23,9 @@ Source = Literal["contacts", "outcomes"]
 Direction = Literal["lower", "higher"]
 Multiplicity = Literal["holm", "hochberg", "benjamini-hochberg", "dunnett", "none"]
 Spending = Literal["obrien-fleming", "pocock", "power"]
+ProportionInterval = Literal["robust", "newcombe", "miettinen-nurminen"]
+FewClusters = Literal["cr2", "wild-bootstrap"]
+Unknown = Literal["complete", "inverse-probability"]
 
 KEY = r"^[a-z0-9][a-z0-9-]*$"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -105,7 +108,13 @@ class Arm(Part):
 
 
 class Metric(Part):
-    """What is measured, over which window (seconds), and which way is better."""
+    """What is measured, over which window (seconds), and which way is better.
+
+    A time to an event is measured in days without it, up to the window. ``quantiles`` are compared
+    beside the mean (mean, count). ``equivalence`` is the margin, absolute and on both sides, within
+    which an effect counts as none. ``missing`` says how units without an outcome are dealt with:
+    left out, or stood for by those of the same arm, stratum and covariates (inverse probability).
+    """
 
     key: KeyText
     title: str = ""
@@ -122,14 +131,22 @@ class Metric(Part):
     cap: float | None = Field(default=None, gt=0, le=1)
     margin: float | None = Field(default=None, gt=0)
     absent_means: Literal["missing", "zero"] = "missing"
+    quantiles: tuple[float, ...] = Field(default=(), strict=False)
+    equivalence: float | None = Field(default=None, gt=0)
+    missing: Unknown = "complete"
 
 
 class Looks(Part):
-    """Pre-declared looks: the fractions of the planned information, and how alpha is spent."""
+    """Pre-declared looks: the fractions of the planned information, and how alpha is spent.
+
+    ``futility`` spends the error of the second kind too: a look may then say that going on is
+    pointless (the bounds are not binding).
+    """
 
     fractions: tuple[float, ...] = Field(min_length=1, strict=False)
     spending: Spending = "obrien-fleming"
     power: float = Field(default=2.0, gt=0)
+    futility: Spending | None = None
 
 
 class Prior(Part):
@@ -147,7 +164,13 @@ class Decision(Part):
 
 
 class Analysis(Part):
-    """How the result is computed and judged."""
+    """How the result is computed and judged.
+
+    ``interval`` is the headline interval of a proportion without strata, clusters or covariates.
+    ``few_clusters`` is how the error is had where clusters are few. ``uptake`` names what counts as
+    having taken the new version up, for the effect on those who did: ``"exposure"`` (they met it)
+    or the key of a proportion.
+    """
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     power: float = Field(default=0.8, gt=0, lt=1)
@@ -158,6 +181,9 @@ class Analysis(Part):
     prior: Prior = Prior()
     rope: tuple[float, float] | None = Field(default=None, strict=False)
     decision: Decision = Decision()
+    interval: ProportionInterval = "robust"
+    few_clusters: FewClusters = "cr2"
+    uptake: str | None = None
 
 
 class About(Part):

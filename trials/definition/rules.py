@@ -109,6 +109,7 @@ def _metric(i: int, metric: Metric, keys: set[str]) -> Iterator[Breach]:
     if metric.source == "contacts" and metric.window is None:
         yield breach("window", "is measured from contacts but has no window", 'add window = "14d"')
     yield from _denominator(i, metric, keys - {metric.key})
+    yield from _beside(i, metric)
     if metric.kind in {"mean", "ratio"} and metric.source == "contacts" and not metric.value:
         yield breach("value", f"is a {metric.kind} of contacts without a value field",
                      'name the field that is summed, as in value = "handle_seconds"')  # fmt: skip
@@ -121,6 +122,23 @@ def _metric(i: int, metric: Metric, keys: set[str]) -> Iterator[Breach]:
     if metric.where and metric.source == "outcomes":
         yield breach("where", "is measured from outcomes, which have no contact fields",
                      "remove where, or set source to contacts")  # fmt: skip
+
+
+def _beside(i: int, metric: Metric) -> Iterator[Breach]:
+    """What is asked for beside the mean, and for units without an outcome."""
+    path: Path = ("metrics", i)
+    if metric.quantiles and metric.kind not in {"mean", "count"}:
+        yield Breach((*path, "quantiles"), f"metric {metric.key!r} is a {metric.kind}, which has "
+                     "no quantiles of its own", "remove quantiles")  # fmt: skip
+    if any(not 0 < q < 1 for q in metric.quantiles):
+        yield Breach((*path, "quantiles"), "a quantile lies between 0 and 1",
+                     "write the median as 0.5")  # fmt: skip
+    if metric.missing != "complete" and metric.source != "outcomes":
+        yield Breach((*path, "missing"), f"metric {metric.key!r} is measured from contacts, where "
+                     "silence is an answer", "remove missing")  # fmt: skip
+    if metric.missing != "complete" and metric.kind in {"ratio", "time-to-event"}:
+        yield Breach((*path, "missing"), f"metric {metric.key!r} is a {metric.kind}, which cannot "
+                     "be weighted for response", "remove missing")  # fmt: skip
 
 
 def _denominator(i: int, metric: Metric, others: set[str]) -> Iterator[Breach]:
@@ -199,11 +217,20 @@ def _analysis(parts: Parts) -> Iterator[Breach]:
     if analysis.rope and analysis.rope[0] >= analysis.rope[1]:
         yield Breach(("analysis", "rope"), "rope runs from high to low", "write [low, high]")
     keys = {metric.key for metric in parts.metrics.values()}
+    yield from _uptake(analysis, parts.metrics)
     for name in analysis.adjust:
         metric = name.removeprefix("pre:")
         if name.startswith("pre:") and metric not in keys:
             yield Breach(("analysis", "adjust"), f"{name!r} names no metric",
                          f"did you mean 'pre:{nearest(metric, sorted(keys))}'?")  # fmt: skip
+
+
+def _uptake(analysis: Analysis, metrics: dict[int, Metric]) -> Iterator[Breach]:
+    shares = sorted(metric.key for metric in metrics.values() if metric.kind == "proportion")
+    if analysis.uptake not in (None, "exposure", *shares):
+        guess = nearest(str(analysis.uptake), ["exposure", *shares])
+        yield Breach(("analysis", "uptake"), f"uptake is {analysis.uptake!r}, no proportion",
+                     f"did you mean {guess!r}?")  # fmt: skip
 
 
 def _looks(looks: Looks) -> Iterator[Breach]:

@@ -69,7 +69,8 @@ def add(
     refusals = Refusals(path.name)
     with staging.stage(store, units=UNITS, identifiers=IDENTIFIERS) as stages:
         rows = _stage(path, record.definition, arms, hasher, refusals, stages, progress)
-        check_staged(stages, record.id, refusals, arms)
+        kind = record.definition.design.kind
+        check_staged(stages, record.id, refusals, arms, split=kind == "stepped-wedge")
         refusals.raise_any(keep_good_rows=keep_good_rows)
         with stages.merge() as session:
             added, unchanged = merge(stages, record.id)
@@ -160,11 +161,13 @@ def _moment(row: files.Row, column: int | None) -> int:
 
 
 def check_staged(
-    stages: staging.Staging, trial_id: int, refusals: Refusals, arms: dict[str, int]
-) -> None:
+    stages: staging.Staging, trial_id: int, refusals: Refusals, arms: dict[str, int], *,
+    split: bool = False,
+) -> None:  # fmt: skip
     """Refuse units that stand twice, clash with what is stored, or split a cluster.
 
-    Refused rows leave the staged table, so that what remains can be merged.
+    Refused rows leave the staged table, so that what remains can be merged. ``split`` allows units
+    of one cluster in several arms, as in a stepped wedge, where clusters go over.
     """
     units = stages["units"]
     units.index("digest")
@@ -180,14 +183,15 @@ def check_staged(
     for line, arm, kept in units.query(_MOVED, trial=trial_id):
         refusals.add(line, f"the unit is already in arm {names.get(kept, 'holdout')}, not "
                      f"{names[arm]}", "a first assignment is kept; correct the file")  # fmt: skip
-    for line, first in units.query(_SPLIT):
+    for line, first in [] if split else units.query(_SPLIT):
         refusals.add(line, f"its cluster is in another arm on line {first}",
                      "all units of a cluster share one arm")  # fmt: skip
     if refusals.count == before:
         return
     stages.connection.exec_driver_sql(_DROP_REPEATED)
     stages.connection.execute(sa.text(_DROP_MOVED), {"trial": trial_id})
-    stages.connection.exec_driver_sql(_DROP_SPLIT)
+    if not split:
+        stages.connection.exec_driver_sql(_DROP_SPLIT)
 
 
 _FIRST = "(SELECT digest, min(line) AS first FROM stage_units GROUP BY digest HAVING count(*) > 1)"

@@ -1,0 +1,142 @@
+"""Which estimator a plan means: from a metric, a design and a grouped table to one contrast.
+
+Pure. The table's keys decide on strata and clusters (:mod:`analysis.frequentist.comparison`); what
+is decided here is the estimand of the metric's kind and what the plan asks for by name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from analysis.estimates import Absent, Estimate
+from analysis.frequentist.arms import ArmMean, arm_means
+from analysis.frequentist.bootstrap import wild_cluster
+from analysis.frequentist.difference import difference, ratio
+from analysis.frequentist.missing import inverse_probability
+from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
+from analysis.frequentist.stepped_wedge import wedge_difference, wedge_ratio
+from analysis.frequentist.survival import (
+    horizon_of,
+    restricted_mean,
+    restricted_mean_difference,
+    restricted_mean_ratio,
+)
+from analysis.precision import planned_interval, small_sample
+from analysis.tables import Grouped, LifeTable
+from trials.definition.model import Metric, Trial
+
+Outcome = Estimate | Absent
+FEW_CLUSTERS = 40
+"""With no more clusters than this in both arms they are few."""
+
+_SEED, _DRAWS = 20260401, 1999
+
+
+def difference_of(
+    trial: Trial, metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool = False
+) -> Outcome:
+    """The metric's difference, arm less control, by the estimator that the plan means."""
+    if _is_wedge(trial, table):
+        return _wedge(metric, table, arm, level=level)
+    if metric.kind == "ratio":
+        return ratio_difference(table, arm, level=level)
+    lives, horizon = _follow_up(metric, table), horizon_of(metric.window)
+    if lives is not None and not adjust:
+        return restricted_mean_difference(lives, arm, horizon=horizon, level=level)
+    return _of_means(trial, metric, table, arm, level=level, adjust=adjust)
+
+
+def _of_means(
+    trial: Trial, metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool
+) -> Outcome:
+    """A difference in means, as the plan wants it for unknown outcomes, clusters and shares."""
+    if metric.missing == "inverse-probability" and _some_missing(table):
+        return inverse_probability(table, arm, level=level)
+    if trial.analysis.few_clusters == "wild-bootstrap" and few_clusters(table, arm):
+        return wild(table, arm, level=level)
+    found = difference(table, arm, level=level, adjust=adjust)
+    if adjust:
+        return found
+    asked = planned_interval(trial.analysis.interval, metric, table, arm, found, level=level)
+    return small_sample(metric, table, arm, asked, level=level)
+
+
+def ratio_of(
+    trial: Trial, metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool = False
+) -> Outcome:
+    """The metric's ratio, arm over control, by the same model."""
+    if _is_wedge(trial, table):
+        return _unratioed() if metric.kind == "ratio" else wedge_ratio(table, arm, level=level)
+    if metric.kind == "ratio":
+        return ratio_of_ratios(table, arm, level=level)
+    lives = _follow_up(metric, table)
+    if lives is not None and not adjust:
+        return restricted_mean_ratio(lives, arm, horizon=horizon_of(metric.window), level=level)
+    return ratio(table, arm, level=level, adjust=adjust)
+
+
+def arms_of(metric: Metric, table: Grouped) -> list[ArmMean]:
+    """Every arm by itself: its mean, its ratio, or its restricted mean time in days."""
+    if metric.kind == "ratio":
+        return arm_ratios(table)
+    lives = _follow_up(metric, table)
+    if lives is not None:
+        return [_lived(metric, lives, i) for i in range(len(lives.arms))]
+    return arm_means(table, kind="proportion" if metric.kind == "proportion" else "mean")
+
+
+def few_clusters(table: Grouped, arm: int) -> bool:
+    """Whether the two arms have few clusters, so that asymptotics are to be doubted."""
+    if table.cluster is None:
+        return False
+    two = np.isin(table.arm, (arm, table.control)) & (table.n > 0) & (table.cluster.codes >= 0)
+    return len(np.unique(table.cluster.codes[two])) <= FEW_CLUSTERS
+
+
+def wild(table: Grouped, arm: int, *, level: float) -> Outcome:
+    """The wild cluster bootstrap from a fixed seed, so that a plan gives one answer."""
+    rng = np.random.default_rng([_SEED, arm])
+    return wild_cluster(table, arm, rng, level=level, draws=_DRAWS)
+
+
+def _is_wedge(trial: Trial, table: Grouped) -> bool:
+    wedge = trial.design.kind == "stepped-wedge"
+    return wedge and table.period is not None and table.cluster is not None
+
+
+def _wedge(metric: Metric, table: Grouped, arm: int, *, level: float) -> Outcome:
+    if metric.kind == "ratio":
+        return _unratioed()
+    return wedge_difference(table, arm, level=level)
+
+
+def _unratioed() -> Absent:
+    return Absent(
+        "not-in-a-stepped-wedge",
+        "A ratio metric is not estimated in a stepped wedge: read its two parts by themselves.",
+    )
+
+
+def _follow_up(metric: Metric, table: Grouped) -> LifeTable | None:
+    """Everybody's follow-up, the unfinished too; clusters are compared on finished windows."""
+    if metric.kind != "time-to-event" or table.cluster is not None:
+        return None
+    return table.lives
+
+
+def _some_missing(table: Grouped) -> bool:
+    return table.missing is not None and bool(table.missing.sum() > 0)
+
+
+def _lived(metric: Metric, lives: LifeTable, arm: int) -> ArmMean:
+    rows = lives.arm == arm
+    own = ArmMean(arm=arm, name=lives.arms[arm],
+                  n=float((lives.events + lives.censored)[rows].sum()))  # fmt: skip
+    found = restricted_mean(lives, arm, horizon=horizon_of(metric.window))
+    if isinstance(found, Absent):
+        return own
+    sd = None if found.se is None else found.se * math.sqrt(own.n)
+    return replace(own, mean=found.estimate, sd=sd, low=found.low, high=found.high)
