@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from analysis import checks
 from analysis.checks import Check, Kept, Share, Split
+from analysis.checks.plausibility import DayEffect
 from analysis.compress import periods
 from analysis.compress.compressed import Compressed
+from analysis.contrast import compare
+from analysis.deflection import LINE, ON
 from analysis.estimates import Absent, Estimate
 from analysis.estimation import Contrast
 from analysis.facts import Facts
@@ -25,10 +29,12 @@ DAY = 86400
 def run(
     trial: Trial, facts: Facts, read: Read, *, locked: bool, cutoff: datetime,
     contrasts: Sequence[Contrast], schedule: Mapping[str, str] | None = None,
+    amended: Sequence[str] = (),
 ) -> list[Check]:  # fmt: skip
     """Every check that the facts allow, in the order a report prints them.
 
-    ``schedule`` says which arm each period of a switchback was meant to have.
+    ``schedule`` says which arm each period of a switchback was meant to have, ``amended`` on which
+    days the plan was changed after outcomes were known.
     """
     data, primary = read.data, read.tables[trial.primary.key]
     return [
@@ -46,8 +52,11 @@ def run(
         else checks.not_applicable("contamination", "No exposures are recorded."),
         _freshness(trial, facts, read, cutoff),
         _coverage(trial, read, cutoff, schedule or {}),
-        checks.plan_deviation(_kept(trial, facts), locked=locked),
+        checks.plan_deviation(_kept(trial, facts, amended), locked=locked),
         _attrition(primary, facts),
+        _fidelity(facts),
+        _interference(trial, read),
+        _novelty(trial, read),
         *_twyman(trial, contrasts, primary),
     ]
 
@@ -71,8 +80,64 @@ def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
     return checks.sample_ratio(
         facts.assigned, weights, unit=trial.about.unit,
         strata=strata if len(strata) > 1 else (), epochs=epochs if len(epochs) > 1 else (),
-        rungs=[Split("met their arm", facts.exposed)] if any(facts.exposed.values()) else (),
+        rungs=_rungs(trial, facts, data),
     )  # fmt: skip
+
+
+def _rungs(trial: Trial, facts: Facts, data: Compressed) -> list[Split]:
+    """Who is still there further down: met their arm, can be linked, has a known outcome."""
+    known = data.metrics[trial.primary.key].per_arm()[0]
+    rungs = {
+        "met their arm": facts.exposed, "can be linked": facts.linked,
+        "outcome known": {a.key: int(n) for a, n in zip(trial.arms, known, strict=True)},
+    }  # fmt: skip
+    return [Split(name, counts) for name, counts in rungs.items() if any(counts.values())]
+
+
+def _fidelity(facts: Facts) -> Check:
+    """How many of an arm's people met that arm, of all that it has.
+
+    Imperfect delivery waters the effect down but does not bias the comparison, so it warns.
+    """
+    if not any(facts.exposed.values()):
+        return checks.not_applicable("fidelity", "What was delivered is not recorded.")
+    own = {
+        arm: Share(max(facts.exposed[arm] - facts.crossed[arm], 0), n)
+        for arm, n in facts.assigned.items() if facts.exposed[arm]
+    }  # fmt: skip
+    found = checks.fidelity(own)
+    return replace(found, verdict="warn") if found.verdict == "fail" else found
+
+
+def _interference(trial: Trial, read: Read) -> Check:
+    """Which lines hold contacts of more than one arm: their callers wait in one queue."""
+    tables = read.deflection
+    if isinstance(tables, Absent) or tables.lines is None:
+        return checks.interference({}, kind=trial.design.kind)
+    lines = tables.lines
+    used = {
+        name.removeprefix(LINE): [lines.arms[a] for a in range(len(lines.arms))
+                                  if lines.sums[lines.arm == a, k].sum() > 0]
+        for k, name in enumerate(lines.names)
+    }  # fmt: skip
+    return checks.interference(used, kind=trial.design.kind)
+
+
+def _novelty(trial: Trial, read: Read) -> Check:
+    """The effect on handled contacts by day since exposure, of the first arm against control."""
+    tables = read.deflection
+    if isinstance(tables, Absent) or tables.on is None or trial.primary.source != "contacts":
+        return checks.not_applicable("novelty", "No contacts by day since exposure are known.")
+    arm = next(a.key for a in trial.arms if not a.control)
+    found = compare(tables.on, arm)
+    if isinstance(found, Absent):
+        return checks.not_applicable("novelty", found.why)
+    days = []
+    for name in tables.on.names:
+        told = found.difference(name, level=1 - trial.analysis.alpha)
+        if isinstance(told, Estimate) and told.se:
+            days.append(DayEffect(float(name.removeprefix(ON)), -told.estimate, told.se))
+    return checks.novelty(days)
 
 
 def _balance(data: Compressed, trial: Trial) -> Check:
@@ -130,9 +195,12 @@ def _coverage(trial: Trial, read: Read, cutoff: datetime, schedule: Mapping[str,
     return checks.period_coverage(counts, arms=arms)
 
 
-def _kept(trial: Trial, facts: Facts) -> list[Kept]:
+def _kept(trial: Trial, facts: Facts, amended: Sequence[str]) -> list[Kept]:
     about = trial.about
-    points = []
+    points = [
+        Kept("the plan", "as it was locked", f"amended on {day}, after outcomes were known")
+        for day in amended
+    ]
     if about.starts and facts.first_assigned:
         points.append(Kept("first assignment on or after", f"{about.starts:%d %B %Y}".lstrip("0"),
                            _kept_day(facts.first_assigned, about.starts, after=True)))  # fmt: skip

@@ -39,8 +39,9 @@ from analysis.estimates import Absent, Estimate
 from analysis.joint import Joint
 from analysis.repeats import Followed, RepeatTable, repeat_matrix
 
-CHANNEL, LINE, DAY = "channel:", "line:", "day:"
-"""Prefixes of the outcomes that count agent-handled contacts by channel, by line, up to a day."""
+CHANNEL, LINE, DAY, ON = "channel:", "line:", "day:", "on:"
+"""Prefixes of the outcomes that count agent-handled contacts by channel, by line, up to a day and
+on a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +53,15 @@ class DeflectionTables:
     shares), ``uncoded`` (handled contacts without a usable code) and ``channel:NAME`` (handled
     contacts by channel, adding up to ``net``). ``lines`` holds ``line:NAME`` and ``days``
     ``day:1`` to ``day:W`` (handled contacts up to the end of that day after exposure); for these
-    two the sums of squares suffice.
+    two the sums of squares suffice. ``on`` holds ``on:1`` to ``on:W``: handled contacts on that day
+    alone, with sums of squares too.
     """
 
     window_days: float
     joint: Joint
     lines: Joint | None = None
     days: Joint | None = None
+    on: Joint | None = None
     repeats: tuple[RepeatTable, ...] = ()
 
     def __post_init__(self) -> None:

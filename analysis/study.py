@@ -215,7 +215,8 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     contrasts = beside.added(trial, study.tables, contrasts, _follows(trial))
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts,
-                          schedule=redrawing.schedule(trial, study.sealed))  # fmt: skip
+                          schedule=redrawing.schedule(trial, study.sealed),
+                          amended=_amended(record))  # fmt: skip
     segments = {
         metric.key: posterior_document.shrunk(
             estimation.segments_json(trial, metric, study.tables[metric.key], school),
@@ -254,6 +255,12 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     result["verdict"]["says"] = words.headline(trial, result)
     result["withheld"] = withhold.sentence(result)
     return result, _posteriors(study, contrasts, segments[trial.primary.key])
+
+
+def _amended(record: registry.TrialRecord) -> list[str]:
+    """The days of amendments that were made with outcomes in hand."""
+    return [looking.printed(clock.london(a.at).date()) for a in record.amendments
+            if not a.before_first_outcome]  # fmt: skip
 
 
 def _follows(trial: Trial) -> beside.Follows | None:

@@ -13,7 +13,7 @@ from ibis import ir
 from analysis.compress.compressed import Columns, key_of
 from analysis.compress.frame import Asked
 from analysis.compress.periods import has_clusters, has_strata
-from analysis.deflection import CHANNEL, DAY, LINE, DeflectionTables
+from analysis.deflection import CHANNEL, DAY, LINE, ON, DeflectionTables
 from analysis.joint import Joint
 from analysis.repeats import RepeatTable
 from analysis.tables import Floats, Ints, Key, LifeTable
@@ -21,6 +21,8 @@ from trials.definition.model import Trial
 
 DAY_SECONDS = 86_400
 MOST_LINES = 12
+MOST_DAYS = 28
+"""Days since exposure that are looked at one by one."""
 KEYS = ("arm_id", "stratum", "cluster")
 
 
@@ -71,6 +73,7 @@ def _columns(asked: Wanted) -> dict[str, str]:
     """Engine-safe column names of every outcome."""
     names = [*asked.joint, *(LINE + name for name in asked.lines)]
     names += [f"{DAY}{d}" for d in range(1, asked.days + 1)]
+    names += [f"{ON}{d}" for d in range(1, min(asked.days, MOST_DAYS) + 1)]
     return {name: f"o{i}" for i, name in enumerate(names)}
 
 
@@ -92,6 +95,8 @@ def per_unit(contacts: ir.Table, asked: Wanted) -> ir.Table:
     for day in range(1, asked.days + 1):
         by_then = inside.since < day * DAY_SECONDS
         values[f"{DAY}{day}"] = ibis.ifelse(by_then, one, 0.0).sum()
+        today = by_then & (inside.since >= (day - 1) * DAY_SECONDS)
+        values[f"{ON}{day}"] = ibis.ifelse(today, one, 0.0).sum()
     named = _columns(asked)
     return inside.group_by("unit_id").aggregate(
         **{column: values[name] for name, column in named.items()},
@@ -153,6 +158,7 @@ def tables(
         joint=shared.joint(asked.joint, *_moments(columns, named, asked.joint)),
         lines=shared.squares(columns, named, LINE),
         days=shared.squares(columns, named, DAY),
+        on=shared.squares(columns, named, ON),
         repeats=tuple(repeats),
     )
 
