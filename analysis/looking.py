@@ -21,7 +21,7 @@ from analysis.estimates import Absent, Estimate
 from analysis.frequentist import looks as group_sequential
 from analysis.frequentist.always_valid import confidence_sequence
 from analysis.frequentist.looks import Reading
-from analysis.frequentist.sequential import Look
+from analysis.frequentist.sequential import Look, inflation
 from analysis.frequentist.spending import Spending
 from analysis.planning.power import plan_power
 from analysis.planning.request import PowerRequest
@@ -234,9 +234,22 @@ def _read(
         [information[k] * scale for k in used],
         final=at.final, alpha=trial.analysis.alpha / split,
         spending=Spending(plan.spending, plan.power), better=trial.primary.better,
+        futility=_futility(trial, plan, split),
         timing=[at.due[k].fraction for k in used],
     )  # fmt: skip
     return reading, tuple(at.due[k].number for k in used)
+
+
+def _futility(trial: Trial, plan: Looks, split: int) -> tuple[float, float, Spending] | None:
+    """The drift that the plan's power was reckoned for, the error to spend, and how."""
+    if plan.futility is None:
+        return None
+    spends = Spending(plan.futility, plan.power)
+    planned = inflation(
+        plan.fractions, alpha=trial.analysis.alpha / split, power=trial.analysis.power,
+        spending=Spending(plan.spending, plan.power), futility=spends,
+    )  # fmt: skip
+    return planned.drift, 1 - trial.analysis.power, spends
 
 
 def _growing(found: Sequence[Outcome], information: Sequence[float]) -> list[int]:
@@ -283,8 +296,9 @@ def _together(known: Sequence[Reading]) -> group_sequential.Decision:
 
 
 def _bound(look: Look) -> dict[str, float | None]:
+    futility = None if look.futility is None else _finite(look.futility)
     return {
-        "fraction": look.fraction, "efficacy": _finite(look.efficacy),
+        "fraction": look.fraction, "efficacy": _finite(look.efficacy), "futility": futility,
         "nominal_p": look.nominal_p, "spent": look.spent,
     }  # fmt: skip
 

@@ -106,6 +106,11 @@ def _going_on(best: Contrast, evidence: Evidence) -> Verdict | None:
 def _judged(best: Contrast, evidence: Evidence) -> Verdict:
     title = arm_title(evidence.trial, best.arm)
     rule = evidence.trial.analysis.decision
+    if evidence.decision == "futility":
+        return Verdict(decision="stop", arm=best.arm, reasons=(
+            "The bound of futility was crossed: going on has little chance of finding the effect "
+            "that the plan called worth finding",
+        ))  # fmt: skip
     better, harm = _probability(best), 1 - _probability(best)
     if better >= rule.ship_if_probability and _clear(best, evidence.trial):
         return _shipped(best, evidence, better)
@@ -135,7 +140,8 @@ def _shipped(best: Contrast, evidence: Evidence, probability: float) -> Verdict:
         ))  # fmt: skip
     harmed = [h for h in evidence.harmed if h.arm == best.arm]
     open_ = [c for c in guards if c.guardrail and c.guardrail["verdict"] != "kept"]
-    warned = [check for check in evidence.checks if check.verdict == "warn"]
+    # A shared queue makes the difference understate the gain: that is no condition on scaling.
+    warned = [c for c in evidence.checks if c.verdict == "warn" and c.key != "interference"]
     reasons += [f"Harm beyond the margin on ‘{_name(c)}’ is not ruled out" for c in open_]
     reasons += [check.says.rstrip(".") for check in warned]
     if open_ or warned or harmed:

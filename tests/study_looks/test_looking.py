@@ -11,6 +11,7 @@ import pytest
 
 from analysis import estimation, looking
 from analysis.estimates import Absent, Estimate
+from analysis.frequentist.sequential import boundaries, with_futility
 from analysis.tables import Grouped
 from trials import clock
 from trials.definition import toml
@@ -215,3 +216,37 @@ def test_degenerate_looks_answer_with_a_reason():
         found = judged(plan, at, [table(*counts)] * 3)
         assert isinstance(found.outcomes[0], Absent | Estimate)
         assert "decision" in found.notes[0] or "absent" in found.notes[0]
+
+
+FUTILE = THREE.replace("1.0] }", '1.0], futility = "obrien-fleming" }')
+
+
+def test_a_look_may_stop_for_futility_where_the_plan_says_so():
+    """Two looks at an effect the wrong way: on goes a plan without futility, the other stops."""
+    at = looking.place(trial(), cutoff=moment(2026, 6, 2), over=False)
+    tables = [table((40, 100), (34, 100)), table((80, 200), (66, 200))]
+    assert judged(trial(), at, tables).decision == "continue"
+    stopped = judged(trial(FUTILE), at, tables)
+    assert stopped.decision == "futility"
+    told = looking.document(at, stopped)
+    assert told["bounds"][0]["futility"] < told["bounds"][0]["efficacy"]
+    assert "futility" in told["says"]
+
+
+def test_futility_bounds_spend_the_planned_error_under_the_planned_effect():
+    """100,000 paths with the drift that the power was reckoned for: beta is 20%."""
+    fractions = (0.333333333, 0.666666667, 1.0)
+    plan = trial(FUTILE).analysis.looks
+    drift, beta, spends = looking._futility(trial(FUTILE), plan, 1)
+    bounds = with_futility(boundaries(fractions), drift, beta=beta, spending=spends)
+    rng = np.random.default_rng(3)
+    steps = rng.normal(drift / 3, math.sqrt(1 / 3), (100_000, 3)).cumsum(axis=1)
+    z = steps / np.sqrt(fractions)
+    stopped = np.zeros(len(z), bool)
+    effect = np.zeros(len(z), bool)
+    for k, look in enumerate(bounds):
+        going = ~(stopped | effect)
+        effect |= going & (z[:, k] >= look.efficacy)
+        stopped |= going & ~effect & (z[:, k] < look.futility)
+    assert effect.mean() == pytest.approx(0.8, abs=4 * math.sqrt(0.16 / len(z)))
+    assert stopped.mean() == pytest.approx(0.2, abs=4 * math.sqrt(0.16 / len(z)))
