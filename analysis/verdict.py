@@ -108,8 +108,7 @@ def _judged(best: Contrast, evidence: Evidence) -> Verdict:
     rule = evidence.trial.analysis.decision
     if evidence.decision == "futility":
         return Verdict(decision="stop", arm=best.arm, reasons=(
-            "The bound of futility was crossed: going on has little chance of finding the effect "
-            "that the plan called worth finding",
+            "The bound of futility was crossed: to go on has little chance of finding the effect",
         ))  # fmt: skip
     better, harm = _probability(best), 1 - _probability(best)
     if better >= rule.ship_if_probability and _clear(best, evidence.trial):

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "web.cli.demo:demo",
     "import": "web.cli.importing:import_",
     "key": "web.cli.key:key",
+    "observe": "web.cli.observe:observe",
     "power": "web.cli.power:power",
     "report": "web.cli.report:report",
     "opportunity": "web.cli.opportunity:opportunity",
