@@ -134,10 +134,19 @@ def groups_from(
         found.append(
             GroupEffect(
                 by=by, level=level, assigned=n, with_outcome=seen, mean=mean, low=ends[0],
-                high=ends[1], excluded=(by, level) == excluded,
+                high=ends[1], excluded=(by, level) == excluded, label=_label(by, level, excluded),
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _label(by: str, level: str, excluded: tuple[str, str] | None) -> str:
+    """A group in words: ``has_email: no`` is the one that stands in for digital exclusion."""
+    if (by, level) == excluded:
+        return "no e-mail on record"
+    if excluded is not None and by == excluded[0] and level == "yes":
+        return "e-mail on record"
+    return f"{by.replace('_', ' ')}: {level}"
 
 
 def arms_of(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from analysis.scaling.capacity import State
 from analysis.scaling.case import CaseForScaling
 from analysis.scaling.decision import Decision
 from analysis.scaling.ranges import Range
-from analysis.scaling.sensitivity import EFFECT, Threshold
+from analysis.scaling.sensitivity import EFFECT, Bar, Threshold
 from analysis.scaling.shared import Moved
 from analysis.scaling.specs import SPECS
 from analysis.scaling.wait import LABEL, WaitConsequence
@@ -273,6 +273,49 @@ def _rate(case: CaseForScaling) -> str:
 def assumption_line(a: Assumption) -> tuple[str, str]:
     """What an assumption means, and its figure with range, source and date."""
     return capital(_meaning(a.name)), _assumption(a)
+
+
+def middle(found: Range | Absent, *, money: bool = False) -> str:
+    """The median alone, for setting large; a dash where there is none."""
+    if isinstance(found, Absent) or not math.isfinite(found.median):
+        return "–"
+    return pounds(found.median) if money else number(found.median)
+
+
+def cash_sentence(case: CaseForScaling) -> str:
+    """Whether and where the saving leaves the ledger."""
+    return _cash(case)
+
+
+def defaults_sentence(case: CaseForScaling) -> str:
+    """Every default the case uses, by name and figure."""
+    found = case.defaults_used
+    if not found:
+        return "Every figure was given by the council; no default is used."
+    listed = "; ".join(f"{_meaning(a.name)} {_figure(a.value, a.unit)}" for a in found)
+    return (
+        f"{len(found)} of {len(case.assumptions)} figures are defaults, not the council’s own: "
+        f"{listed}."
+    )
+
+
+def input_name(name: str, *, middle: bool = False) -> str:
+    """What an input of the case means; ``middle`` for the middle of a sentence."""
+    return _meaning(name) if middle else capital(_meaning(name))
+
+
+def bar_ends(bar: Bar) -> tuple[str, str, str, str]:
+    """A bar's range and what the case is worth at its ends."""
+    if bar.name == EFFECT:
+        ends = [f"{significant(1000 * x)} per 1,000 people" for x in (bar.low, bar.high)]
+    else:
+        ends = [_figure(x, bar.unit) for x in (bar.low, bar.high)]
+    return ends[0], ends[1], pounds(bar.npv_low), pounds(bar.npv_high)
+
+
+def turning_points(case: CaseForScaling) -> tuple[str, ...]:
+    """What would have to be true for it not to pay, the nearest first."""
+    return tuple(_turning(t) for t in _turning_points(case))
 
 
 def moved_line(found: Moved) -> str:

@@ -1,52 +1,50 @@
-"""``signpost report``: a trial's latest result as a document."""
+"""``signpost report``: a trial as papers, each kept as it was given out."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from trials.errors import Conflict
-from trials.registry import TrialRecord
 from web.cli.context import Context, json_option, pass_context, say
+
+PAPERS = ("dossier", "committee", "case", "poster", "public", "equality")
+FORMATS = ("html", "pdf", "docx", "csv", "json", "notebook")
 
 
 @click.command()
 @click.argument("key")
-@click.option("--format", "fmt", type=click.Choice(["html", "json"]), default="html",
-              show_default=True)  # fmt: skip
+@click.option("--format", "fmt", type=click.Choice(FORMATS), default="html", show_default=True)
+@click.option("--paper", type=click.Choice(PAPERS), default="dossier", show_default=True,
+              help="The whole dossier, or one paper for one purpose.")  # fmt: skip
+@click.option("--again", type=int, metavar="NUMBER",
+              help="Write out paper NUMBER exactly as it was given out before.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @json_option
 @pass_context
-def report(context: Context, key: str, fmt: str, output: Path) -> None:
-    """Write the latest result of trial KEY to a file."""
-    from analysis.report.withhold import withheld
-    from analysis.runs import latest_result
-    from trials import registry
+def report(
+    context: Context, key: str, fmt: str, paper: str, again: int | None, output: Path
+) -> None:
+    """Write trial KEY as a paper to a file, and keep it so that it can be opened again."""
+    write_paper(context, key, fmt=fmt, paper=paper, again=again, output=output)
 
-    with context.store.read() as session:
-        record = registry.load(session, key)
-        result = latest_result(session, key)
-    if result is None:
-        raise Conflict(f"trial {key!r} has not been analysed", f"run 'signpost analyse {key}'")
-    result = withheld(result)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if fmt == "json":
-        text = json.dumps(result, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+def write_paper(
+    context: Context, key: str, *, fmt: str, paper: str, output: Path, again: int | None = None
+) -> None:
+    """Make a paper, or take one kept before, and write it to ``output``."""
+    from analysis.casework import papers
+
+    if again is not None:
+        with context.store.read() as session:
+            kept, content = papers.opened(session, key, again)
     else:
-        text = _page(context, record, result)
-    output.write_text(text, encoding="utf-8")
-    run = result["run"]["id"]
-    say(context, f"Wrote {output}", {"file": str(output), "format": fmt, "run": run})
-
-
-def _page(context: Context, record: TrialRecord, result: dict[str, Any]) -> str:
-    from analysis.report.html import report_html
-    from trials import clock, resources
-
-    return report_html(
-        record.definition, result, css=resources.asset_text("report.css"),
-        generated_at=clock.now(), organisation=context.settings.organisation,
-    )  # fmt: skip
+        kept, content = papers.make(context.store, papers.Wanted(
+            key=key, kind=next(k for k in papers.KINDS if k == paper),
+            fmt=next(f for f in papers.FORMATS if f == fmt), actor=context.actor,
+            organisation=context.settings.organisation))  # fmt: skip
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(content)
+    say(context, f"Wrote {output}\nKept as paper {kept.id}, {kept.digest}",
+        {"file": str(output), "format": kept.fmt, "paper": kept.kind, "run": kept.run,
+         "number": kept.id, "digest": kept.digest})  # fmt: skip

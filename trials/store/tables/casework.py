@@ -171,7 +171,11 @@ class DecisionRow(Base):
 
 
 class PaperRow(Base):
-    """A document exactly as it was given out: its bytes, and their SHA-256."""
+    """A document exactly as it was given out: its bytes, and their SHA-256.
+
+    ``basis`` is a hash of all it was written from, time of day apart: what says the same is not
+    made twice.
+    """
 
     __tablename__ = "papers"
     __table_args__ = (
@@ -186,6 +190,7 @@ class PaperRow(Base):
     format: Mapped[str] = mapped_column(String(10))
     filename: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(String(71))
+    basis: Mapped[str] = mapped_column(String(71), default="")
     content: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(Text)

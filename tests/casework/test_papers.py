@@ -1,0 +1,224 @@
+"""Papers: one content in every format, tagged and readable, kept and opened again as they were."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+from bs4 import BeautifulSoup
+from stopped_trial import KEY, stopped
+
+from analysis.casework import decisions, papers, register
+from analysis.casework.papers import FORMATS, KINDS, Wanted
+from analysis.report.papers.committee import HEADINGS
+from analysis.report.papers.page import page
+from trials.errors import Conflict, NotFound, SignpostError
+from trials.store.tables import PaperRow
+
+
+@pytest.fixture
+def one(sqlite_store):
+    stopped(sqlite_store)
+    return sqlite_store
+
+
+@pytest.fixture
+def told(one):
+    with one.read() as session:
+        return papers.material(session, KEY, organisation="Wychbridge Council")
+
+
+def wanted(kind="dossier", fmt="json", **more):
+    return Wanted(key=KEY, kind=kind, fmt=fmt, actor="officer", **more)
+
+
+def test_a_paper_given_out_is_opened_again_byte_for_byte_on_both_databases(council):
+    kept, content = papers.make(council, wanted("committee", "docx"))
+    again, same = papers.make(council, wanted("committee", "docx"))
+    assert (again.id, same) == (kept.id, content)
+    with council.write() as session:
+        register.change(session, register.Change(
+            name="setup_cost", why="quote", actor="j",
+            table={"value": 900, "source": "quote", "date": "2026"}))  # fmt: skip
+    newer, changed = papers.make(council, wanted("committee", "docx"))
+    assert newer.id != kept.id
+    assert changed != content
+    with council.read() as session:
+        assert [k.id for k in papers.kept(session, KEY)] == [newer.id, kept.id]
+        assert papers.opened(session, KEY, kept.id) == (kept, content)
+        with pytest.raises(NotFound):
+            papers.opened(session, KEY, 999)
+    with council.write() as session:
+        session.execute(sa.update(PaperRow).where(PaperRow.id == kept.id).values(content=b"other"))
+    with council.read() as session, pytest.raises(Conflict, match="not what was kept"):
+        papers.opened(session, KEY, kept.id)
+
+
+def test_the_dossier_holds_the_plan_the_wording_both_schools_the_case_and_the_hashes(one, told):
+    with one.write() as session:
+        decisions.decide(session, decisions.Wish(
+            key=KEY, decision="stop", reason="the supplier cannot print it", actor="head",
+            reviewer="P. Okafor"))  # fmt: skip
+        told = papers.material(session, KEY)
+    text = BeautifulSoup(papers.written(told, "dossier", "html"), "html.parser").get_text(" ")
+    for part in (
+        told.trial.arms[1].wording.splitlines()[0], told.result["plan_hash"],
+        "Amendment 1", "Planned against actual", "p, adjusted", "Posterior mean", "R-hat",
+        "Net present value over 3 years", "P. Okafor reviewed it", "Share of units whose contacts",
+        "Good Friday", "[[metrics]]", "Hash of the data",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_the_committee_paper_has_the_nine_headings_in_order_and_its_finances_filled(told):
+    page = BeautifulSoup(papers.written(told, "committee", "html"), "html.parser")
+    headings = [h.get_text() for h in page.select("main > h2")]
+    assert tuple(headings) == HEADINGS
+    text = page.get_text(" ")
+    assert "no budget should be reduced on account of it" in text
+    assert "Equality Act 2010" in text
+    assert "Not applicable" not in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_paper_is_a_page_that_asks_for_nothing_and_has_headings_in_order(told, kind):
+    html = papers.written(told, kind, "html").decode()
+    found = BeautifulSoup(html, "html.parser")
+    assert found.html["lang"] == "en-GB"
+    assert len(found.find_all("h1")) == 1
+    levels = [int(h.name[1]) for h in found.find_all(re.compile(r"^h[1-6]$"))]
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    assert not found.find_all(["script", "link", "iframe"])
+    assert all(i["src"].startswith("data:image/svg+xml") and i["alt"] for i in found("img"))
+    assert all(t.caption.get_text() and t.find("th", scope="col") for t in found("table"))
+
+
+@pytest.mark.parametrize("kind", ["case", "committee"])
+def test_pdf_is_tagged_named_and_in_british_english(told, kind):
+    from pypdf import PdfReader
+
+    reader = PdfReader(io.BytesIO(papers.written(told, kind, "pdf")))
+    root = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"].value is True
+    assert root["/Lang"] == "en-GB"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"].value is True
+    assert told.trial.about.title in reader.metadata.title
+    kinds, pictures = set(), []
+
+    def walk(node):
+        node = node.get_object()
+        if "/S" in node:
+            kinds.add(node["/S"])
+            if node["/S"] == "/Figure":
+                pictures.append(node.get("/Alt", ""))
+        for child in node.get("/K", []) if isinstance(node.get("/K"), list) else []:
+            if hasattr(child.get_object(), "get"):
+                walk(child)
+
+    walk(root["/StructTreeRoot"])
+    assert {"/H1", "/H2", "/P", "/Table", "/TH", "/TD"} <= kinds
+    assert all(pictures)
+    if kind == "case":
+        assert len(reader.pages) == 1
+    else:
+        assert pictures
+        assert [o.title for o in reader.outline[0:1]] or reader.outline
+
+
+@pytest.mark.parametrize("kind", ["dossier", "case"])
+def test_word_has_real_headings_header_rows_alternative_texts_and_the_language(told, kind):
+    from docx import Document
+    from docx.oxml.ns import qn
+
+    found = Document(io.BytesIO(papers.written(told, kind, "docx")))
+    styles = [p.style.name for p in found.paragraphs]
+    assert styles.count("Title") == 1
+    assert {"Heading 1", "List Bullet"} <= set(styles)
+    assert found.tables
+    assert all(t.rows[0]._tr.trPr.find(qn("w:tblHeader")) is not None for t in found.tables)
+    assert all(s._inline.docPr.get("descr") for s in found.inline_shapes)
+    language = found.styles.element.find(f".//{qn('w:rPrDefault')}//{qn('w:lang')}")
+    assert (language.get(qn("w:val")), found.core_properties.language) == ("en-GB", "en-GB")
+    if kind == "dossier":
+        assert len(found.inline_shapes) >= 4
+
+
+def test_the_json_keeps_the_result_document_and_adds_case_and_decision(told):
+    made = json.loads(papers.written(told, "dossier", "json"))
+    assert {k: made[k] for k in told.result} == told.result
+    assert made["case"]["npv"]["median"] == pytest.approx(told.case.quantities["npv"].median)
+    assert made["decision"] is None
+
+
+def test_the_csv_has_every_contrast_and_default_and_no_formula(told):
+    rows = list(csv.DictReader(io.StringIO(papers.written(told, "dossier", "csv").decode())))
+    contrasts = [r for r in rows if r["section"] == "contrast" and r["statistic"] == "difference"
+                 and not r["segment"]]  # fmt: skip
+    assert len(contrasts) == sum(len(m["contrasts"]) for m in told.result["metrics"])
+    assert {r["statistic"] for r in rows if r["section"] == "assumption"} == {
+        a.name for a in told.case.assumptions
+    }
+    assert not [r for r in rows if r["note"][:1] in "=+@" and r["note"]]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_end_to_end_and_finds_the_reported_difference(told):
+    import nbformat
+    from nbclient import NotebookClient
+
+    made = nbformat.reads(papers.written(told, "dossier", "notebook").decode(), as_version=4)
+    NotebookClient(made, timeout=60).execute()
+    printed = "".join(
+        o.get("text", "") for c in made.cells if c.cell_type == "code" for o in c.outputs
+    )
+    difference = told.result["metrics"][0]["contrasts"][0]["unadjusted"]["estimate"]
+    assert f"reported {difference:+.5f}" in printed
+    assert "defaults used:" in printed
+
+
+def test_what_people_typed_is_text_in_every_format_never_markup(one):
+    from dataclasses import replace
+
+    attack = '<img src=x onerror="alert(1)"> =cmd|x \x00 \u202e """ \'\'\''
+    with one.read() as session:
+        m = papers.material(session, KEY, organisation=attack)
+    about = m.trial.about.model_copy(update={"title": attack, "hypothesis": attack})
+    m = replace(m, trial=m.trial.model_copy(update={"about": about}), definition=attack)
+    assert "<img src=x" not in page(papers._WRITERS["dossier"](m))
+    for fmt in FORMATS:
+        assert papers.written(m, "dossier", fmt)
+
+
+def test_data_formats_are_for_the_dossier_and_no_result_makes_no_paper(one, trial):
+    with pytest.raises(SignpostError, match="not data"):
+        papers.make(one, wanted("poster", "csv"))
+    from trials import registry
+
+    other = trial.model_copy(update={"about": trial.about.model_copy(update={"key": "other"})})
+    with one.write() as session:
+        registry.add(session, other, actor="j")
+    with pytest.raises(Conflict, match="has not been analysed"):
+        papers.make(one, Wanted(key="other", kind="dossier", fmt="html", actor="j"))
+
+
+def test_without_pango_one_sentence_says_how_to_get_it_and_html_still_comes(told, monkeypatch):
+    import builtins
+
+    from trials.errors import Unavailable
+
+    real = builtins.__import__
+
+    def without(name, *arguments, **more):
+        if name.startswith("weasyprint"):
+            raise OSError("cannot load library 'libpango-1.0-0'")
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(Unavailable, match="libpango"):
+        papers.written(told, "case", "pdf")
+    assert papers.written(told, "case", "html")
