@@ -13,18 +13,20 @@ from ibis import ir
 from sqlalchemy.orm import Session
 
 from analysis import redrawing
-from analysis.compress import compressed, contacts, deflected, frame, periods, shapes
+from analysis.compress import compressed, contacts, deflected, frame, linking, periods, shapes
 from analysis.compress import log as contact_log
 from analysis.compress.compressed import Compressed
 from analysis.compress.engine import Log, open_log
 from analysis.compress.frame import Asked
 from analysis.deflection import DeflectionTables
 from analysis.estimates import Absent
+from analysis.linking import Linking, totals
 from analysis.tables import Amounts, Grouped, Histogram, LifeTable, Paths
 from trials import registry
 from trials.contacts import reasons
 from trials.contacts.taxonomy import Taxonomy
 from trials.definition.model import Trial
+from trials.people import bulk
 from trials.store.engine import Store
 from trials.store.tables import CodeRow, MetricRow, SourceRow
 
@@ -42,6 +44,7 @@ class Read:
     ways: Paths | None = None
     deflection: DeflectionTables | Absent
     linked: Mapping[str, int] = field(default_factory=dict)
+    linking: Linking | None = None
     newest: int | None = None
     drawn: redrawing.Drawn | None = None
     reach: int | None = None
@@ -54,6 +57,8 @@ class Known:
     numbers: Mapping[str, int]
     codes: Sequence[contact_log.Code]
     taxonomy: Taxonomy
+    listed_until: int = 0
+    bulk: tuple[int, int] = (0, 0)
 
 
 def known(session: Session, trial_id: int) -> Known:
@@ -66,10 +71,13 @@ def known(session: Session, trial_id: int) -> Known:
             SourceRow, SourceRow.id == CodeRow.source_id
         )
     )
+    until = bulk.excluded_until(session, trial_id)
     return Known(
         numbers={key: number for key, number in numbers},  # noqa: C416 - rows are not plain tuples
         codes=[contact_log.Code(*row) for row in codes],
         taxonomy=reasons.load(session),
+        listed_until=until,
+        bulk=bulk.counted(session, until),
     )
 
 
@@ -129,7 +137,8 @@ class _Reading:
             },
             lives=lives, shapes=distributions,
             deflection=self._deflection(units, linked), ways=self.ways,
-            linked=self._people(linked), reach=self.reach, newest=self._newest(linked),
+            linked=self._people(linked), linking=self._linking(units, linked, valued, capped),
+            reach=self.reach, newest=self._newest(linked),
             drawn=self._drawn(valued, capped),
         )  # fmt: skip
 
@@ -198,8 +207,9 @@ class _Reading:
         after = max([*windows, self.window])
         before = max([one.metric.window or 0 for one in self._pre(asked)], default=0)
         found = contact_log.linked(
-            self.log, units, self.trial_id, before=before, after=after, cutoff=self.cutoff
-        )
+            self.log, units, self.trial_id, before=before, after=after, cutoff=self.cutoff,
+            listed_until=self.beside.listed_until,
+        )  # fmt: skip
         meanings = contact_log.meanings(self.beside.codes, self.beside.taxonomy)
         return self.log.keep("linked", contact_log.coded(found, ibis.memtable(meanings)))
 
@@ -293,6 +303,25 @@ class _Reading:
             linked.group_by("tier").aggregate(n=linked.count()).to_pyarrow().to_pylist()
         )
         return {row["tier"]: int(row["n"]) for row in rows}
+
+    def _linking(
+        self, units: ir.Table, linked: ir.Table | None, valued: ir.Table, asked: Sequence[Asked]
+    ) -> Linking | None:
+        """Link rates by arm; ``None`` where no unit carries an identifier."""
+        until = self.beside.listed_until
+        can = self.log.keep("linkable", linking.linkable(
+            self.log, self.trial_id, listed_until=until))  # fmt: skip
+        arms = linking.by_arm(self.log, units, can, linked, self.trial, self.arm_ids,
+                              cutoff=self.cutoff)  # fmt: skip
+        if not totals(arms):
+            return None
+        primary = next(one for one in asked if one.metric.role == "primary")
+        of_people = primary.metric.kind == "proportion" and primary.metric.source == "contacts"
+        open_ = of_people and linked is not None
+        outcomes = linking.outcomes(valued, can, primary, self.trial, self.arm_ids) if open_ else {}
+        before, after = self.beside.bulk
+        return Linking(arms=tuple(arms), outcomes=outcomes, bulk_callers=before,
+                       listed_too_late=after)  # fmt: skip
 
     def _newest(self, linked: ir.Table | None) -> int | None:
         """When the newest contact in the log was made."""

@@ -246,6 +246,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
             }
             for metric in trial.metrics
         ],
+        "linking": _linking(study),
         "deflection": _deflection(study),
         "plan": _plan(study),
         "look": looking.document(study.at, judged_looks),
@@ -294,6 +295,14 @@ def _deflection(study: _Study) -> dict[str, Any] | None:
     if isinstance(tables, Absent):
         return None if tables.code == "not-planned" else tables.to_json()
     return deflect(tables, level=1 - study.trial.analysis.alpha).to_json()
+
+
+def _linking(study: _Study) -> dict[str, Any] | None:
+    """Link rates and tiers by arm, their test, and the bounds where arms link differently."""
+    found = study.read.linking
+    control = next(arm.key for arm in study.trial.arms if arm.control)
+    level = 1 - study.trial.analysis.alpha
+    return None if found is None else found.to_json(control, level=level)
 
 
 def _units(study: _Study) -> dict[str, Any]:

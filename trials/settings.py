@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from trials.errors import SignpostError
+from trials.people.keys import Keys, make_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,9 @@ class Settings:
     database_url: str
     organisation: str = "Your council"
     secret_key: str = field(repr=False)
-    identifier_key: bytes = field(repr=False)
+    identifier_key: bytes | Keys = field(repr=False)
+    retention_days: int = 365
+    contact_days: int = 1095
     base_url: str = "http://127.0.0.1:8000"
     demonstration: bool = False
     trusted_proxies: int = 0
@@ -50,6 +52,8 @@ def load(environ: Mapping[str, str] | None = None, *, database_url: str | None =
         organisation=env.get("SIGNPOST_ORGANISATION", "Your council"),
         secret_key=_secret(env, "SIGNPOST_SECRET_KEY", home / "secret.key"),
         identifier_key=_identifier_key(env, home),
+        retention_days=_whole(env, "SIGNPOST_RETENTION_DAYS", 365),
+        contact_days=_whole(env, "SIGNPOST_CONTACT_DAYS", 1095),
         base_url=env.get("SIGNPOST_BASE_URL", "http://127.0.0.1:8000"),
         demonstration=_flag(env, "SIGNPOST_DEMONSTRATION"),
         trusted_proxies=_whole(env, "SIGNPOST_TRUSTED_PROXIES", 0),
@@ -71,14 +75,48 @@ def sampling(environ: Mapping[str, str] | None = None) -> bool:
     return said == "on"
 
 
-def _identifier_key(env: Mapping[str, str], home: Path) -> bytes:
+def key_change(
+    environ: Mapping[str, str] | None = None, *, database_url: str | None = None
+) -> tuple[str, Path | None]:
+    """The database's address and the identifier key's file, even amid a change of the key."""
+    env = os.environ if environ is None else environ
+    home = Path(env.get("SIGNPOST_HOME") or platformdirs.user_data_dir("signpost", "signpost"))
+    url = database_url or env.get("SIGNPOST_DATABASE_URL") or f"sqlite:///{home / 'signpost.db'}"
+    return url, identifier_key_file(env, home)
+
+
+def _identifier_key(env: Mapping[str, str], home: Path) -> Keys:
+    """The key, and where trials' own keys are: beside it, unless this machine keeps neither."""
+    pending = identifier_key_file(env, home)
+    if pending is not None and pending.with_suffix(".next").exists():
+        raise SignpostError("a change of the identifier key was interrupted",
+                            "run 'signpost retention rotate-key' to finish it")  # fmt: skip
     text = _secret(env, "SIGNPOST_IDENTIFIER_KEY", home / "identifier.key")
     if len(text) < 32:
         raise SignpostError(
             "SIGNPOST_IDENTIFIER_KEY is shorter than 32 characters",
             "use a random key of at least 32 characters, for instance 64 hexadecimal digits",
         )
-    return text.encode()
+    return Keys.of(text, _trial_keys(env, home))
+
+
+def _trial_keys(env: Mapping[str, str], home: Path) -> Path | None:
+    """The folder of the trials' keys.
+
+    Where the identifier key comes from the environment the home may not outlive the process; then
+    trials have keys of their own only if a folder for them is named.
+    """
+    if folder := env.get("SIGNPOST_TRIAL_KEYS"):
+        return Path(folder)
+    given = env.get("SIGNPOST_IDENTIFIER_KEY") or env.get("SIGNPOST_IDENTIFIER_KEY_FILE")
+    return None if given else home / "trial-keys"
+
+
+def identifier_key_file(env: Mapping[str, str], home: Path) -> Path | None:
+    """The file that holds the identifier key; ``None`` where the environment itself holds it."""
+    if env.get("SIGNPOST_IDENTIFIER_KEY"):
+        return None
+    return Path(env.get("SIGNPOST_IDENTIFIER_KEY_FILE") or home / "identifier.key")
 
 
 def _secret(env: Mapping[str, str], name: str, path: Path) -> str:
@@ -88,7 +126,8 @@ def _secret(env: Mapping[str, str], name: str, path: Path) -> str:
         return _read(Path(file), f"{name}_FILE")
     if path.exists():
         return _read(path, str(path))
-    return _make(path)
+    make_once(path)
+    return _read(path, str(path))
 
 
 def _read(path: Path, source: str) -> str:
@@ -99,22 +138,6 @@ def _read(path: Path, source: str) -> str:
             f"the key file that {source} names cannot be read ({failure.strerror})",
             "check that it exists and that this user may read it",
         ) from None
-
-
-def _make(path: Path) -> str:
-    """Create the key file once; of two processes racing, both use the first one's key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(secrets.token_hex(32))
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return _read(path, str(path))
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

@@ -69,16 +69,18 @@ def _meaning(
 
 
 def linked(
-    log: Log, frame: ir.Table, trial_id: int, *, before: int, after: int, cutoff: int
-) -> ir.Table:
+    log: Log, frame: ir.Table, trial_id: int, *, before: int, after: int, cutoff: int,
+    listed_until: int = 0,
+) -> ir.Table:  # fmt: skip
     """Every contact of the trial's units from ``before`` seconds before the start to ``after``.
 
     Columns ``unit_id, arm_id, contact, since`` (seconds after the start, negative before it),
-    ``tier`` and the fields that a metric may filter on or sum.
+    ``tier`` and the fields that a metric may filter on or sum. Bulk callers listed before
+    ``listed_until`` link nobody.
     """
     contacts = log.table("contacts")
     contacts = contacts.filter(contacts.occurred_at <= cutoff)
-    named = _holders(log, trial_id)
+    named = holders(log, trial_id, listed_until=listed_until)
     places = range(len(PEOPLE))
     for place, kind in enumerate(PEOPLE):
         mine = named.filter(named.kind == kind).select(
@@ -100,11 +102,14 @@ def linked(
     return joined.mutate(since=since).filter(joined.start > 0, since >= -before, since < after)
 
 
-def _holders(log: Log, trial_id: int) -> ir.Table:
-    """Numbers that belong to exactly one unit of the trial."""
+def holders(log: Log, trial_id: int, *, listed_until: int = 0) -> ir.Table:
+    """Numbers that belong to exactly one unit of the trial, bulk callers left out."""
     identifiers, given = log.table("identifiers"), log.table("assignments")
     mine = given.filter(given.trial_id == trial_id).select("unit_id")
     own = identifiers.join(mine, "unit_id")
+    bulk = log.table("bulk_callers")
+    bulk = bulk.filter(bulk.added_at < listed_until).select("kind", "number")
+    own = own.anti_join(bulk, ["kind", "number"])
     grouped = own.group_by(["kind", "number"]).aggregate(
         holders=own.unit_id.nunique(), unit_id=own.unit_id.min()
     )

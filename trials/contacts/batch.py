@@ -51,7 +51,7 @@ def add_batch(
     name = _source(source)
     _check_size(rows)
     text = json.dumps([dict(row) for row in rows], sort_keys=True, default=str)
-    fingerprint = hasher.unit("batch", f"{name}\n{text}").hex()
+    fingerprint = hasher.stable(f"batch:{name}\n{text}").hex()
     return load.take(
         store, load.Delivery(name, "the batch", fingerprint), _batches(rows, hasher),
         actor=actor, keep_good_rows=keep_good_rows,

@@ -72,7 +72,7 @@ class Names:
         if contact.contact_id:
             return contact.contact_id
         said = [getattr(contact, name) for name in _AS_THEY_ARE if name != "file_line"]
-        digest = self.hasher.unit("row", repr((said, contact.unit, contact.identifiers)))
+        digest = self.hasher.stable(repr((said, contact.unit, contact.identifiers)))
         self.seen[digest] += 1
         return f"row-{digest.hex()}-{self.seen[digest]}"
 

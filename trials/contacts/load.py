@@ -228,9 +228,11 @@ def _report(
     notes = [f"{n:,} rows left out: {why}" for why, n in seen.left_out.items()]
     if merged.repeats:
         notes.append(f"{merged.repeats:,} were older deliveries of contacts in the same file")
+    if merged.forgotten:
+        notes.append(f"{merged.forgotten:,} left out: the person asked to be forgotten")
     return ledger.Report(
         kind="contacts", file=file, rows=seen.rows, added=merged.added, corrected=merged.corrected,
-        unchanged=merged.staged - merged.repeats - merged.added - merged.corrected,
+        unchanged=merged.unchanged,
         refused=refusals.count, problems=tuple(refusals.problems), notes=tuple(notes),
         detail={"source": source, "left_out": dict(seen.left_out),
                 "unusable_identifiers": dict(seen.unusable)},

@@ -15,6 +15,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from trials.people import erasure
 from trials.store import staging
 from trials.store.tables import PEOPLE
 
@@ -51,6 +52,12 @@ class Merged:
     added: int
     corrected: int
     repeats: int
+    forgotten: int = 0
+
+    @property
+    def unchanged(self) -> int:
+        """Rows that said what the log knew already."""
+        return self.staged - self.repeats - self.added - self.corrected - self.forgotten
 
 
 def source_id(session: Session, name: str) -> int:
@@ -83,7 +90,9 @@ def merge(
         return int(cast(Any, done).rowcount)
 
     staged = int(session.scalar(sa.text("SELECT count(*) FROM stage_contacts")) or 0)
-    repeats = 0
+    repeats = forgotten = 0
+    if session.scalar(sa.text(_ANY_ERASED)):
+        forgotten = run(f"DELETE FROM stage_contacts WHERE {erasure.staged_condition()}")
     if repeated:
         stages["contacts"].index("digest")
         repeats = run(_DROP_OLDER)
@@ -95,7 +104,7 @@ def merge(
         run(_CORRECT.format(changed=changed))
     if session.scalar(sa.text(_VERSIONED)):
         run(_CONFIRM)
-    return Merged(staged, run(_NEW), corrected, repeats)
+    return Merged(staged, run(_NEW), corrected, repeats, forgotten)
 
 
 def _sqlite(session: Session) -> bool:
@@ -106,6 +115,7 @@ _LIST = ", ".join(SAID)
 _NEW_SOURCE = """
     INSERT INTO contact_sources (name) VALUES (:name) ON CONFLICT (name) DO NOTHING"""
 _ANY = "SELECT 1 FROM contacts WHERE source_id = :source LIMIT 1"
+_ANY_ERASED = "SELECT 1 FROM left_out WHERE reason = 'erased' LIMIT 1"
 _NEW_CODES = """
     INSERT INTO contact_codes (source_id, topic, code)
     SELECT :source, topic, code FROM stage_codes WHERE true

@@ -17,9 +17,11 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import phonenumbers
+
+from trials.people.keys import OWN_PURPOSE, Keys, TrialKeys
 
 Kind = Literal["account", "customer", "phone", "email", "uprn", "session"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -196,25 +198,29 @@ _RULES: Final[dict[Kind, Callable[[str, str], str | Refusal]]] = {
 }
 
 
+_Pair = tuple[Any, Any]
+"""Two SHA-256 computations begun with the key's padded blocks."""
+
+
 class Hasher:
     """Keyed hashes of identifiers under one key (HMAC-SHA-256, the first 16 bytes).
 
     The two padded key blocks of RFC 2104 are hashed once; each digest starts from a copy, which is
-    twice as fast as a fresh HMAC. The key is never shown by ``repr``.
+    twice as fast as a fresh HMAC. The keys are never shown by ``repr``. With :class:`Keys` later
+    keys are laid over the first, and each trial's units have a key of their own.
 
     Raises:
-        ValueError: the key is shorter than 16 bytes.
+        ValueError: a key is shorter than 16 bytes.
     """
 
-    __slots__ = ("_blocks", "_inner", "_outer")
+    __slots__ = ("_blocks", "_inner", "_outer", "_over", "_trials")
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < MIN_KEY_BYTES:
-            raise ValueError(f"the hashing key must have at least {MIN_KEY_BYTES} bytes")
-        short = key if len(key) <= BLOCK_BYTES else hashlib.sha256(key).digest()
-        block = short.ljust(BLOCK_BYTES, b"\0")
-        self._blocks = (bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block))
-        self._inner, self._outer = (hashlib.sha256(padded) for padded in self._blocks)
+    def __init__(self, key: bytes | Keys) -> None:
+        keys = Keys(key) if isinstance(key, bytes) else key
+        self._blocks = _padded(keys.base)
+        self._inner, self._outer = _begun(keys.base)
+        self._over: tuple[_Pair, ...] = tuple(_begun(one) for one in keys.over)
+        self._trials = None if keys.trials is None else TrialKeys(keys.trials)
 
     def __repr__(self) -> str:
         return "Hasher(key hidden)"
@@ -231,7 +237,22 @@ class Hasher:
         """
         if ":" in trial_key:
             raise ValueError("a trial's key holds no colon")
-        return self._hash(f"unit:{trial_key}:{unit}")
+        if self._trials is None or trial_key in OWN_PURPOSE:
+            return self._hash(f"unit:{trial_key}:{unit}")
+        own = self._trials.of(trial_key.removesuffix(".cluster"))
+        return self._hash(f"unit:{trial_key}:{own}:{unit}")
+
+    def destroy(self, scope: str) -> None:
+        """Destroy the key of a trial or namespace: its units cannot be recognised any more."""
+        if self._trials is not None:
+            self._trials.destroy(scope)
+
+    def stable(self, message: str) -> bytes:
+        """The digest of ``message`` under the first key alone, whatever was laid over it.
+
+        For names of rows, which are stored as they are and cannot be rolled forward.
+        """
+        return _finished(self._inner, self._outer, f"stable:{message}".encode())
 
     def digests(self, kind: Kind, normalised: Iterable[str | None]) -> list[bytes | None]:
         """The digests of many identifiers in order; repeats are hashed once."""
@@ -260,23 +281,62 @@ class Hasher:
             inner, outer = fresh(), finish()
             inner.update(rest[i : i + width])
             outer.update(inner.digest())
-            done += outer.digest()[:DIGEST_BYTES]
+            digest = outer.digest()[:DIGEST_BYTES]
+            done += self.rolled(digest) if self._over else digest
         return bytes(done)
 
     def _hash(self, message: str) -> bytes:
-        inner = self._inner.copy()
-        inner.update(message.encode())
-        outer = self._outer.copy()
-        outer.update(inner.digest())
-        return outer.digest()[:DIGEST_BYTES]
+        digest = _finished(self._inner, self._outer, message.encode())
+        return self.rolled(digest) if self._over else digest
+
+    def rolled(self, digest: bytes, *, since: int = 0) -> bytes:
+        """A digest under the keys laid over the first one, from the one numbered ``since`` on.
+
+        Of a digest only the 63 bits count that units and contacts are joined on, so that what is
+        stored can be rolled forward too.
+        """
+        for inner, outer in self._over[since:]:
+            digest = _finished(inner, outer, digest[:7] + bytes([digest[7] & 0xFE]))
+        return digest
+
+    @property
+    def generations(self) -> int:
+        """How many keys have been laid over the first."""
+        return len(self._over)
 
     @property
     def parameters(self) -> dict[str, bytes]:
         """The prepared-statement parameters that :func:`hmac_sql` refers to.
 
         They are as secret as the key: pass them as parameters, never as text in a statement.
+
+        Raises:
+            ValueError: another key has been laid over the first, which SQL does not follow.
         """
+        if self._over:
+            raise ValueError("a key that was changed cannot be used in SQL")
         return {"signpost_inner": self._blocks[0], "signpost_outer": self._blocks[1]}
+
+
+def _padded(key: bytes) -> tuple[bytes, bytes]:
+    if len(key) < MIN_KEY_BYTES:
+        raise ValueError(f"the hashing key must have at least {MIN_KEY_BYTES} bytes")
+    short = key if len(key) <= BLOCK_BYTES else hashlib.sha256(key).digest()
+    block = short.ljust(BLOCK_BYTES, b"\0")
+    return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
+
+
+def _begun(key: bytes) -> _Pair:
+    inner, outer = _padded(key)
+    return hashlib.sha256(inner), hashlib.sha256(outer)
+
+
+def _finished(begun: Any, finish: Any, message: bytes) -> bytes:
+    inner, outer = begun.copy(), finish.copy()
+    inner.update(message)
+    outer.update(inner.digest())
+    digest: bytes = outer.digest()[:DIGEST_BYTES]
+    return digest
 
 
 def hmac_sql(prefix: str, column: str) -> str:

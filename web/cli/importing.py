@@ -11,6 +11,7 @@ import click
 from trials.contacts import load, reasons
 from trials.importing import assignments, exposures, outcomes
 from trials.importing.ledger import Report
+from trials.people import bulk
 from web.cli.context import Context, json_option, pass_context, progress, say
 
 
@@ -78,6 +79,18 @@ def contacts(context: Context, file: Path, source: str | None, keep_good_rows: b
 def reasons_(context: Context, file: Path) -> None:
     """The map from wrap codes to what they mean and how far they were avoidable."""
     report = reasons.add(context.store, file, actor=context.actor)
+    say(context, told(report), report.to_json())
+
+
+@import_.command(name="bulk-callers")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--keep-good-rows", is_flag=True, help="Import the good rows, report the others.")
+@json_option
+@pass_context
+def bulk_callers(context: Context, file: Path, keep_good_rows: bool) -> None:
+    """Switchboards and others who call for many; listed before results are seen."""
+    report = bulk.add(context.store, file, hasher=context.hasher, actor=context.actor,
+                      keep_good_rows=keep_good_rows)  # fmt: skip
     say(context, told(report), report.to_json())
 
 

@@ -1,5 +1,12 @@
 """The tables. Importing this package registers them all."""
 
+from trials.store.tables.beside import (
+    BulkCallerRow,
+    DeliveryRow,
+    RemovalRow,
+    SecondCodingRow,
+    StatementRow,
+)
 from trials.store.tables.casework import (
     AdoptionRow,
     AssumptionRow,
@@ -20,9 +27,18 @@ from trials.store.tables.contacts import (
     ReasonRow,
     SourceRow,
 )
-from trials.store.tables.drafts import DraftRow, DraftVersionRow, IdeaRow, SignOffRow
-from trials.store.tables.jobs import JobRow
-from trials.store.tables.keys import ApiKeyRow
+from trials.store.tables.drafts import (
+    DraftRow,
+    DraftVersionRow,
+    IdeaRow,
+    SignOffRow,
+)
+from trials.store.tables.jobs import (
+    JobRow,
+)
+from trials.store.tables.keys import (
+    ApiKeyRow,
+)
 from trials.store.tables.online import (
     ClaimRow,
     LeftOutRow,
@@ -31,9 +47,20 @@ from trials.store.tables.online import (
     SharedHoldoutRow,
     TurnedAwayRow,
 )
-from trials.store.tables.people import AttemptRow, SessionRow, SubmissionRow
-from trials.store.tables.posteriors import FitRow, PosteriorRow
-from trials.store.tables.runs import AuditRow, RunRow, UserRow
+from trials.store.tables.people import (
+    AttemptRow,
+    SessionRow,
+    SubmissionRow,
+)
+from trials.store.tables.posteriors import (
+    FitRow,
+    PosteriorRow,
+)
+from trials.store.tables.runs import (
+    AuditRow,
+    RunRow,
+    UserRow,
+)
 from trials.store.tables.schedules import (
     AlarmRow,
     LeaseRow,
@@ -41,7 +68,13 @@ from trials.store.tables.schedules import (
     ScheduleRunRow,
     TimetableRow,
 )
-from trials.store.tables.trials import ArmRow, MetricRow, PlanRow, SealRow, TrialRow
+from trials.store.tables.trials import (
+    ArmRow,
+    MetricRow,
+    PlanRow,
+    SealRow,
+    TrialRow,
+)
 from trials.store.tables.units import (
     AssignmentRow,
     CorrectionRow,
@@ -64,6 +97,7 @@ __all__ = [
     "AttemptRow",
     "AuditRow",
     "BenefitRow",
+    "BulkCallerRow",
     "CaseSettingRow",
     "ClaimRow",
     "CodeRow",
@@ -71,6 +105,7 @@ __all__ = [
     "ContactRow",
     "CorrectionRow",
     "DecisionRow",
+    "DeliveryRow",
     "DraftRow",
     "DraftVersionRow",
     "EventRow",
@@ -93,15 +128,18 @@ __all__ = [
     "PosteriorRow",
     "ReasonRow",
     "ReceivedRow",
+    "RemovalRow",
     "RolloutRow",
     "RunRow",
     "ScheduleRow",
     "ScheduleRunRow",
     "SealRow",
+    "SecondCodingRow",
     "SessionRow",
     "SharedHoldoutRow",
     "SignOffRow",
     "SourceRow",
+    "StatementRow",
     "SubmissionRow",
     "TimetableRow",
     "TrialRow",
