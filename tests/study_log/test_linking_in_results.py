@@ -8,7 +8,6 @@ from tests.study_log.conftest import call
 from trials import clock
 from trials.people import bulk
 
-
 LATE = call("late", 30, phone="02079469999")
 """A stranger's call at the end of the month: the log reaches that far."""
 
