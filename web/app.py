@@ -18,6 +18,7 @@ from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
 from web import access, ops, present_people, problems, security, sending
+from web.api import door
 from web.api.assign import api as api_assign
 from web.api.intake import api as api_intake
 from web.api.limits import Limiter
@@ -63,6 +64,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     app.extensions["online"] = Online(brisk, hasher)
     app.extensions["intake"] = Intake(brisk, hasher, app.extensions["online"])
     app.extensions["limiter"] = Limiter(settings.requests_per_second)
+    app.spec_processor(door.complete)
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     ops.measure(app)

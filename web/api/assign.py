@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trials.errors import Invalid, Problem
 from trials.online.service import Answer, Ask
 from trials.people.identifiers import KINDS
-from web.api.door import answer, needs, online, takes, told
+from web.api.door import answer, asks, needs, online, query, takes, told
 from web.api.door import body as body_of
 
 api = APIBlueprint("api-assign", __name__, url_prefix="/api/v1", tag="Assignment")
@@ -66,6 +66,14 @@ class FlatOut(BaseModel):
     value: str
 
 
+class FlatIn(Identifiers):
+    """Who is asked about, in the address: the unit, identifiers, and the columns the plan uses."""
+
+    model_config = ConfigDict(extra="allow")
+
+    unit: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
 def named(given: Identifiers) -> dict[Any, str]:
     """The identifiers that were given."""
     return {kind: text for kind in KINDS if (text := getattr(given, kind))}
@@ -87,14 +95,14 @@ def assign(key: str) -> Response:
 @api.output(FlatOut)
 @api.doc(responses=told(401, 403, 404, 422, 429, 503), security="Key")
 @needs("assign")
+@asks(FlatIn)
 def assign_flat(key: str) -> Response:
     """The arm of a unit as flat text, for telephony platforms: ``?unit=…`` and identifiers."""
-    sent = request.args
-    if len(sent.getlist("unit")) != 1:
+    if len(request.args.getlist("unit")) > 1:
         raise Invalid("the address cannot be used", [Problem("unit", "must be given once")])
-    names = {kind: sent[kind][:1000] for kind in KINDS if sent.get(kind)}
-    rest = {k: v[:1000] for k, v in sent.items() if k not in {"unit", *KINDS}}
-    return answer(_flat(_document(online().assign(key, Ask(sent["unit"], rest, names)))))
+    sent = query(FlatIn)
+    rest = {k: str(v)[:1000] for k, v in (sent.model_extra or {}).items()}
+    return answer(_flat(_document(online().assign(key, Ask(sent.unit, rest, named(sent))))))
 
 
 def _document(given: Answer) -> dict[str, Any]:

@@ -6,7 +6,8 @@ what was sent: it may name a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from math import ceil
 from typing import Any, TypeVar
@@ -116,14 +117,45 @@ def takes(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[...
     return decorate
 
 
+def asks(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Document the query of a view's address."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        _annotate(view, args=[(model, "query")])
+        return view
+
+    return decorate
+
+
+def complete(document: Any) -> Any:
+    """The generated document with what the framework leaves out: no body is optional."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if isinstance(operation, dict) and "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+    return document
+
+
 def body(model: type[Body]) -> Body:
     """The request's body. Raises ``Invalid`` naming every wrong place, never its content."""
-    try:
+    with _named("the body cannot be used"):
         return model.model_validate_json(request.get_data(cache=False))
+
+
+def query(model: type[Body]) -> Body:
+    """The query of the request's address, read the same way."""
+    with _named("the address cannot be used"):
+        return model.model_validate(request.args.to_dict())
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    try:
+        yield
     except ValidationError as failure:
         problems = [Problem(place(e["loc"]), says(e["type"], e["msg"])) for e in failure.errors(
             include_input=False, include_url=False, include_context=False)]  # fmt: skip
-        raise Invalid("the body cannot be used", problems) from None
+        raise Invalid(what, problems) from None
 
 
 def place(location: tuple[int | str, ...]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Annotated, Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from trials.errors import NotFound
 from trials.online.service import Answer, Ask, UnusableUnit
@@ -17,10 +17,18 @@ from web.api.door import answer, needs, online, takes, told
 ofrep = APIBlueprint("ofrep", __name__, url_prefix="/ofrep/v1", tag="OpenFeature")
 
 
-class Evaluation(BaseModel):
-    """The context: ``targetingKey`` is the unit; identifiers and the plan's columns beside it."""
+class Context(BaseModel):
+    """``targetingKey`` is the unit; identifiers and the plan's columns stand beside it."""
 
-    context: dict[str, Any]
+    model_config = ConfigDict(extra="allow")
+
+    targetingKey: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]  # noqa: N815
+
+
+class Evaluation(BaseModel):
+    """What an evaluation is asked with."""
+
+    context: Context
 
 
 class Success(BaseModel):
