@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from trials import armfiles, clock, files, lifecycle, registry
 from trials.definition.model import Trial
 from trials.designs import HELD_OUT, Allocation, Roster, design_for
+from trials.enrolled import Known, Listed, drawn_clusters
 from trials.errors import Conflict, Invalid, Problem
 from trials.importing import ledger
 from trials.importing.assignments import IDENTIFIERS, UNITS, batches, merge, number_import
@@ -36,7 +37,7 @@ from trials.people.identifiers import Hasher
 from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
-from trials.store.tables import ArmRow, AssignmentRow, ExclusionRow, TrialRow, UnitRow
+from trials.store.tables import ArmRow, AssignmentRow, ExclusionRow, TrialRow
 
 ELSEWHERE = "in-another-trial"
 JOINED = -1
@@ -55,30 +56,6 @@ class Request:
     out: Path | None = None
     fmt: armfiles.Format = "csv"
     keep_good_rows: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """The trial as the enrolment needs it."""
-
-    record: registry.TrialRecord
-    seed: int
-    arm_ids: tuple[int, ...]
-    batch: int
-    hasher: Hasher
-
-    @property
-    def definition(self) -> Trial:
-        return self.record.definition
-
-    def cluster(self, cluster: str) -> int:
-        """A cluster's number in the store."""
-        return cluster_number(self.hasher, scope(self.definition), cluster)
-
-    @property
-    def name(self) -> str:
-        """The trial as the draw names it: later lists of one trial draw afresh."""
-        return self.record.key if self.batch == 1 else f"{self.record.key}/{self.batch}"
 
 
 @dataclass(slots=True)
@@ -141,7 +118,7 @@ def enrol(
     return enrolment.write(store, progress)
 
 
-def _open(store: Store, key: str, hasher: Hasher) -> _Trial:
+def _open(store: Store, key: str, hasher: Hasher) -> Listed:
     with store.read() as session:
         record = registry.load(session, key)
         if not record.locked:
@@ -156,18 +133,18 @@ def _open(store: Store, key: str, hasher: Hasher) -> _Trial:
         latest = sa.select(sa.func.max(AssignmentRow.epoch)).where(
             AssignmentRow.trial_id == record.id
         )
-        return _Trial(record, lifecycle.seed_of(session, record.id), tuple(arms),
+        return Listed(record, lifecycle.seed_of(session, record.id), tuple(arms),
                       (session.scalar(latest) or 0) + 1, hasher)  # fmt: skip
 
 
-def _read(store: Store, path: Path, trial: _Trial, refusals: Refusals) -> _Roll:
+def _read(store: Store, path: Path, trial: Listed, refusals: Refusals) -> _Roll:
     """First reading: everything the draw needs."""
     roll = _Roll(balance={name: [] for name in trial.definition.design.balance})
     with files.open_table(path) as table, store.read() as session:
         columns = UnitColumns.of(table, trial.definition)
         excludes = _excluder(table, trial.definition)
-        lookup = _Known(session, trial)
-        drawn = _drawn_clusters(session, trial)
+        lookup = Known(session, trial)
+        drawn = drawn_clusters(session, trial)
         balance = [(name, table.index(name) or 0) for name in roll.balance]
         for batch in batches(table.rows):
             known, elsewhere = lookup.among([columns.key(row) for _, row in batch])
@@ -196,7 +173,7 @@ class _Enlist:
     known: dict[str, int]
     elsewhere: set[str]
     drawn: dict[int, int]
-    trial: _Trial
+    trial: Listed
 
     def __call__(self, line: int, row: files.Row) -> None:
         key = self.columns.key(row)
@@ -228,22 +205,6 @@ class _Enlist:
         self.roll.strata.append(self.roll.seen.setdefault(levels, levels))
 
 
-def _drawn_clusters(session: Session, trial: _Trial) -> dict[int, int]:
-    """Arm codes of the clusters that earlier lists of this trial drew."""
-    if trial.batch == 1 or trial.definition.design.kind != "cluster":
-        return {}
-    codes = {number: code for code, number in enumerate(trial.arm_ids)}
-    rows = session.execute(
-        sa.select(AssignmentRow.cluster, AssignmentRow.arm_id)
-        .where(AssignmentRow.trial_id == trial.record.id, AssignmentRow.cluster.is_not(None))
-        .distinct()
-    )
-    return {
-        cluster: HELD_OUT if arm is None else codes[arm]
-        for cluster, arm in rows if cluster is not None
-    }  # fmt: skip
-
-
 def _excluder(table: files.Table, trial: Trial) -> Callable[[files.Row], str | None]:
     """The first exclusion of the plan that a row meets, in the plan's order."""
     rules = trial.design.exclusions
@@ -255,56 +216,6 @@ def _excluder(table: files.Table, trial: Trial) -> Callable[[files.Row], str | N
     return lambda row: next(
         (reason for reason, i, values in tests if row[i].strip().casefold() in values), None
     )
-
-
-class _Known:
-    """Which units are in this trial already, and which in another of its namespace."""
-
-    def __init__(self, session: Session, trial: _Trial) -> None:
-        self._session, self._trial = session, trial
-        self._scope = scope(trial.definition)
-        self._ids = {number: code for code, number in enumerate(trial.arm_ids)}
-        self._namespace = self._others()
-
-    def _others(self) -> list[int]:
-        namespace = self._trial.definition.design.namespace
-        if namespace is None:
-            return []
-        rows = self._session.scalars(sa.select(TrialRow))
-        return [
-            row.id for row in rows
-            if row.id != self._trial.record.id
-            and row.definition.get("design", {}).get("namespace") == namespace
-        ]  # fmt: skip
-
-    def among(self, keys: Sequence[str]) -> tuple[dict[str, int], set[str]]:
-        """Of a batch: arm codes of units in this trial, and units in a rival trial."""
-        trial_ids = [self._trial.record.id, *self._namespace]
-        if self._trial.batch == 1 and not self._namespace:
-            return {}, set()
-        digests = {self._trial.hasher.unit(self._scope, key): key for key in keys}
-        query = (
-            sa.select(UnitRow.digest, UnitRow.trial_id, AssignmentRow.arm_id)
-            .join(AssignmentRow, AssignmentRow.unit_id == UnitRow.id)
-            .where(UnitRow.trial_id.in_(trial_ids))
-        )
-        known: dict[str, int] = {}
-        elsewhere: set[str] = set()
-        for some in _chunks(list(digests), 500):
-            for digest, trial_id, arm_id in self._session.execute(
-                query.where(UnitRow.digest.in_(some))
-            ):
-                key = digests[bytes(digest)]
-                if trial_id == self._trial.record.id:
-                    known[key] = HELD_OUT if arm_id is None else self._ids[arm_id]
-                else:
-                    elsewhere.add(key)
-        return known, elsewhere
-
-
-def _chunks(values: list[bytes], size: int) -> Iterator[list[bytes]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 def _refuse_repeats(roll: _Roll, refusals: Refusals) -> None:
@@ -321,7 +232,7 @@ def _refuse_repeats(roll: _Roll, refusals: Refusals) -> None:
     roll.keep(keep)
 
 
-def _draw(roll: _Roll, trial: _Trial, name: str) -> Allocation | None:
+def _draw(roll: _Roll, trial: Listed, name: str) -> Allocation | None:
     if not roll.keys:
         if roll.known or roll.joined:
             return None
@@ -357,7 +268,7 @@ class _Enrolment:
     """A list that has been read and drawn, on its way into the files and the store."""
 
     request: Request
-    trial: _Trial
+    trial: Listed
     roll: _Roll
     drawn: Allocation | None
     refusals: Refusals
@@ -487,7 +398,7 @@ class _Enrolment:
         )
 
 
-def _refuse_if_moved(session: Session, row: TrialRow, trial: _Trial) -> None:
+def _refuse_if_moved(session: Session, row: TrialRow, trial: Listed) -> None:
     """Somebody else enrolled a list, or ended the trial, between our reading and our writing."""
     latest = sa.select(sa.func.max(AssignmentRow.epoch)).where(AssignmentRow.trial_id == row.id)
     if row.state != "live" or (session.scalar(latest) or 0) + 1 != trial.batch:

@@ -12,7 +12,7 @@ from trials.errors import SignpostError
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Values and problems by field; the macros of ``components/forms.html`` show both.
+    """Values and problems by field; the macros of ``layouts/forms.html`` show both.
 
     A problem under ``""`` belongs to the form as a whole.
     """

@@ -126,7 +126,10 @@ def test_no_number_of_an_effect_leaves_the_analysis_before_the_look(live, client
     planned = {0.95, 0.975, 0.05}
     assert not (numbers(shown) & (secret - planned))
     assert shown["deflection"] is None
-    assert {c["key"] for c in full["checks"]} - {c["key"] for c in shown["checks"]} == {"twyman"}
+    assert {c["key"] for c in full["checks"]} - {c["key"] for c in shown["checks"]} == {
+        "twyman",
+        "novelty",
+    }
     assert shown["units"] == full["units"]
     assert shown["plan"] == full["plan"]
 
