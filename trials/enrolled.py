@@ -18,7 +18,7 @@ from trials.store.tables import AssignmentRow, TrialRow, UnitRow
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A trial, its seed, the store's numbers of its arms, and which of its lists this is (from 1)."""
+    """A trial, its seed, its arms as the store numbers them, and which of its lists this is."""
 
     record: registry.TrialRecord
     seed: int
