@@ -70,6 +70,10 @@ bench: install $(VENV)/.installed-dev ## Measure, each against its peer in the s
 calibrate: install $(VENV)/.installed-dev ## Long calibration of every estimator; writes docs/calibration.md
 	$(BIN)/python -m benchmarks.calibrate
 
+screens: install $(VENV)/.installed-dev ## Picture and check every page of the demonstration, into screenshots/
+	test -f $${SIGNPOST_HOME:-.signpost}/demonstration.db || SIGNPOST_HOME=$${SIGNPOST_HOME:-.signpost} $(BIN)/signpost demo --no-serve
+	SIGNPOST_HOME=$${SIGNPOST_HOME:-.signpost} $(BIN)/python -m benchmarks.screens
+
 lock: $(VENV)/.installed ## Pin every package with its hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet pyproject.toml --extra dev -o requirements-dev.txt
 	sed 's/ \\$$//;/--hash/d' requirements-dev.txt > .constraints.tmp

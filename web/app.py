@@ -6,7 +6,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 
 from apiflask import APIFlask
-from flask import Flask, url_for
+from flask import Flask
 from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, PrefixLoader
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
@@ -17,7 +17,7 @@ from trials.online.service import Online, quick
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
-from web import access, ops, present_people, problems, security, sending
+from web import access, navigation, ops, present_people, problems, security, sending
 from web.api import door
 from web.api.assign import api as api_assign
 from web.api.intake import api as api_intake
@@ -26,18 +26,17 @@ from web.api.ofrep import ofrep
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages.account import pages as pages_account
+from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
 from web.pages.schedules import pages as pages_schedules
 from web.pages.trials import pages as pages_trials
-
-NAVIGATION = (("Trials", "trials.home"), ("Schedule", "schedules.index"))
-"""What the bar under the header leads to: a label and an endpoint each."""
 
 BLUEPRINTS = (
     pages_trials,
     pages_account,
     pages_jobs,
     pages_schedules,
+    pages_help,
     ops.ops,
     api_trials,
     api_assign,
@@ -67,6 +66,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     app.spec_processor(door.complete)
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
+    navigation.register(app)
     ops.measure(app)
     security.protect(app)
     access.guard(app)
@@ -112,14 +112,8 @@ def _templates(app: Flask, settings: Settings) -> None:
         asset=lambda name: f"/static/{resources.asset(name)}",
         organisation=settings.organisation,
         demonstration=settings.demonstration,
-        navigation=_navigation,
         role_name=lambda key: present_people.role(key).label,
     )
-
-
-def _navigation() -> list[tuple[str, str]]:
-    """What the bar leads whoever is signed in to."""
-    return [(label, url_for(end)) for label, end in NAVIGATION if access.reachable(end)]
 
 
 def _wrap(app: Flask, settings: Settings) -> None:

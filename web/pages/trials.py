@@ -17,7 +17,7 @@ from analysis.report.html import policy, report_html
 from analysis.report.view import report
 from trials import clock, resources
 from trials.errors import NotFound
-from web import present
+from web import present, waiting
 from web.access import Permission, may, needs
 from web.catalogue import Catalogue
 
@@ -38,8 +38,9 @@ def home() -> str:
     if not may(Permission.SEE_RESULTS):
         summaries = [present.without_result(s) for s in summaries]
     return render_template(
-        "pages/trials.html", lines=present.lines(summaries), counts=present.counts(summaries)
-    )
+        "pages/trials.html", lines=present.lines(summaries), counts=present.counts(summaries),
+        waiting=waiting.found(summaries),
+    )  # fmt: skip
 
 
 @pages.get("/trials")
