@@ -57,6 +57,17 @@ def drawn_clusters(session: Session, trial: Listed) -> dict[int, int]:
     }  # fmt: skip
 
 
+def rivals(session: Session, record: registry.TrialRecord) -> list[int]:
+    """The other trials of a trial's namespace, by number."""
+    namespace = record.definition.design.namespace
+    if namespace is None:
+        return []
+    return [
+        row.id for row in session.scalars(sa.select(TrialRow))
+        if row.id != record.id and row.definition.get("design", {}).get("namespace") == namespace
+    ]  # fmt: skip
+
+
 class Known:
     """Which units are in this trial already, and which in another of its namespace."""
 
@@ -64,18 +75,7 @@ class Known:
         self._session, self._trial = session, trial
         self._scope = scope(trial.definition)
         self._ids = {number: code for code, number in enumerate(trial.arm_ids)}
-        self._namespace = self._others()
-
-    def _others(self) -> list[int]:
-        namespace = self._trial.definition.design.namespace
-        if namespace is None:
-            return []
-        rows = self._session.scalars(sa.select(TrialRow))
-        return [
-            row.id for row in rows
-            if row.id != self._trial.record.id
-            and row.definition.get("design", {}).get("namespace") == namespace
-        ]  # fmt: skip
+        self._namespace = rivals(session, trial.record)
 
     def among(self, keys: Sequence[str]) -> tuple[dict[str, int], set[str]]:
         """Of a batch: arm codes of units in this trial, and units in a rival trial."""

@@ -33,6 +33,7 @@ from trials.importing.columns import (
     stratum_label,
     unit_problem,
 )
+from trials.people import left_out
 from trials.people.identifiers import Hasher
 from trials.refusals import Refusals
 from trials.store import staging
@@ -142,15 +143,16 @@ def _read(store: Store, path: Path, trial: Listed, refusals: Refusals) -> _Roll:
     roll = _Roll(balance={name: [] for name in trial.definition.design.balance})
     with files.open_table(path) as table, store.read() as session:
         columns = UnitColumns.of(table, trial.definition)
-        excludes = _excluder(table, trial.definition)
+        excludes = excluder(table, trial.definition)
         lookup = Known(session, trial)
         drawn = drawn_clusters(session, trial)
+        absent = left_out.of(left_out.every(session), trial.record.id)
         balance = [(name, table.index(name) or 0) for name in roll.balance]
         for batch in batches(table.rows):
             known, elsewhere = lookup.among([columns.key(row) for _, row in batch])
             enlist = _Enlist(
                 roll=roll, columns=columns, balance=balance, excludes=excludes, refusals=refusals,
-                known=known, elsewhere=elsewhere, drawn=drawn, trial=trial,
+                known=known, elsewhere=elsewhere, drawn=drawn, trial=trial, absent=absent,
             )  # fmt: skip
             for line, row in batch:
                 enlist(line, row)
@@ -174,11 +176,16 @@ class _Enlist:
     elsewhere: set[str]
     drawn: dict[int, int]
     trial: Listed
+    absent: left_out.LeftOut
 
     def __call__(self, line: int, row: files.Row) -> None:
         key = self.columns.key(row)
         if says := unit_problem(key):
             self.refusals.add(line, says, "give every row its unit")
+        elif self.absent and (
+            entry := self.absent.among(self.columns.numbers(row, self.trial.hasher))
+        ):
+            self.roll.excluded[entry.reason] += 1
         elif (arm := self.known.get(key)) is not None:
             self.roll.known[line] = arm
         elif reason := self.excludes(row) or (ELSEWHERE if key in self.elsewhere else None):
@@ -205,7 +212,7 @@ class _Enlist:
         self.roll.strata.append(self.roll.seen.setdefault(levels, levels))
 
 
-def _excluder(table: files.Table, trial: Trial) -> Callable[[files.Row], str | None]:
+def excluder(table: files.Table, trial: Trial) -> Callable[[files.Row], str | None]:
     """The first exclusion of the plan that a row meets, in the plan's order."""
     rules = trial.design.exclusions
     required(table, [rule.column for rule in rules])

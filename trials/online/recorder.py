@@ -15,10 +15,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from trials import clock
 from trials.errors import SignpostError
 from trials.importing.assignments import IDENTIFIERS, UNITS, merge
 from trials.store import staging
 from trials.store.engine import Store
+from trials.store.tables import TurnedAwayRow
+from trials.store.upsert import insert
 
 EVERY = 0.05
 """Seconds between writes: one commit serves everybody met meanwhile."""
@@ -91,6 +94,7 @@ class Recorder:
         self._store = store
         self._queue: deque[Entry] = deque()
         self._names: set[tuple[int, bytes, int]] = set()
+        self._turned: dict[tuple[int, bytes, str], int] = {}
         self._writing = threading.Lock()
         self._wake, self._end = threading.Event(), threading.Event()
         self._full = False
@@ -115,6 +119,12 @@ class Recorder:
         self._queue.append(entry)
         self._wake.set()
 
+    def turn_away(self, trial_id: int, digest: bytes, reason: str) -> None:
+        """Have it written soon that a unit asked and was left out, and why; never waits."""
+        if len(self._turned) < LONGEST_QUEUE:
+            self._turned.setdefault((trial_id, digest, reason), clock.epoch(clock.now()))
+            self._wake.set()
+
     def flush(self) -> None:
         """Write everything that waits. Raises ``SignpostError`` when the database refuses."""
         with self._writing:
@@ -125,7 +135,20 @@ class Recorder:
                 except BaseException:
                     self._queue.extendleft(reversed(some))
                     raise
+            self._write_turned()
             self._full = False
+
+    def _write_turned(self) -> None:
+        some = dict(self._turned)
+        if not some:
+            return
+        with self._store.write() as session:
+            session.execute(insert(session, TurnedAwayRow).on_conflict_do_nothing(), [
+                {"trial_id": trial, "digest": digest, "reason": reason, "at": at}
+                for (trial, digest, reason), at in some.items()
+            ])  # fmt: skip
+        for name in some:
+            self._turned.pop(name, None)
 
     def close(self) -> None:
         """Stop, after one last attempt to write."""

@@ -22,6 +22,7 @@ from trials.errors import NotFound, SignpostError, Unavailable
 from trials.importing.columns import link_number, unit_problem
 from trials.online import recorder, served
 from trials.online.served import Served
+from trials.people import left_out
 from trials.people.identifiers import Hasher, Kind, Refusal, normalise
 from trials.store.engine import Store
 from trials.store.tables import AssignmentRow, UnitRow
@@ -35,7 +36,7 @@ _REMEMBERED = 100_000
 
 Reason = Literal[
     "split", "listed", "holdout", "excluded", "eligibility-not-known", "not-enrolled",
-    "store-unreachable", "disabled",
+    "store-unreachable", "disabled", "objected", "never-trial", "erased",
 ]  # fmt: skip
 
 
@@ -78,6 +79,7 @@ class _Known:
 
     trials: Mapping[str, Served]
     keys: Mapping[bytes, apikeys.ApiKey]
+    left_out: Mapping[int | None, Mapping[tuple[str, int], left_out.Entry]]
 
 
 class Online:
@@ -130,6 +132,10 @@ class Online:
         if trial.state != "live":
             return _control(trial, "disabled")
         digest = self._hasher.unit(trial.scope, unit)
+        if entry := self._absent(trial, unit, ask):
+            if record:
+                self.recorder.turn_away(trial.id, digest, entry.reason)
+            return _control(trial, entry.reason)  # type: ignore[arg-type]
         if trial.needs_store:
             kept = self._look_up(trial, digest)
             if kept is not None:
@@ -138,6 +144,8 @@ class Online:
             reachable = time.monotonic() >= self._down_until
             return _control(trial, "not-enrolled" if reachable else "store-unreachable")
         if reason := trial.ineligible(ask.attributes):
+            if record:
+                self.recorder.turn_away(trial.id, digest, reason)
             return _control(trial, reason)  # type: ignore[arg-type]
         arm = trial.assigner(unit).arm
         if record:
@@ -153,7 +161,7 @@ class Online:
         unit = usable(ask.unit)
         if not trial.open or trial.state != "live" or trial.assigner is None:
             return None
-        if trial.ineligible(ask.attributes):
+        if trial.ineligible(ask.attributes) or self._absent(trial, unit, ask):
             return None
         digest = self._hasher.unit(trial.scope, unit)
         return self.entry(trial, digest, trial.assigner(unit).arm, unit, ask)
@@ -169,16 +177,29 @@ class Online:
         self, trial: Served, digest: bytes, arm: str | None, unit: str, ask: Ask
     ) -> recorder.Entry:
         """What is written down about a unit that was given ``arm`` (none: held out)."""
-        numbers: list[tuple[str, int]] = [("unit", link_number(self._hasher.unit("", unit)))]
-        for kind, raw in ask.identifiers.items():
-            written = normalise(kind, raw)
-            if not isinstance(written, Refusal):
-                numbers.append((kind, link_number(self._hasher.digest(kind, written))))
+        numbers = self._numbers(unit, ask)
         return recorder.Entry(
             trial.id, digest, None if arm is None else trial.arm_ids[arm],
             clock.epoch(clock.now()), trial.probability(arm),
             recorder.document(trial.trial.columns, ask.attributes), tuple(numbers),
         )  # fmt: skip
+
+    def _numbers(self, unit: str, ask: Ask) -> list[tuple[str, int]]:
+        """What the unit and its contacts are joined on, by kind."""
+        numbers: list[tuple[str, int]] = [("unit", link_number(self._hasher.unit("", unit)))]
+        for kind, raw in ask.identifiers.items():
+            written = normalise(kind, raw)
+            if not isinstance(written, Refusal):
+                numbers.append((kind, link_number(self._hasher.digest(kind, written))))
+        return numbers
+
+    def _absent(self, trial: Served, unit: str, ask: Ask) -> left_out.Entry | None:
+        """Why somebody takes no part whatever the plan says: an objection, a never-trial list."""
+        lists = self._now().left_out
+        if not lists:
+            return None
+        absent = left_out.of(lists, trial.id)
+        return absent.among(self._numbers(unit, ask)) if absent else None
 
     def _look_up(self, trial: Served, digest: bytes) -> Answer | None:
         """What a unit was given before; ``None`` where it was not, or cannot be known now."""
@@ -223,7 +244,8 @@ class Online:
         before = self._known.trials if self._known else {}
         try:
             with self._store.read() as session:
-                return _Known(served.load(session, before), apikeys.usable(session))
+                return _Known(served.load(session, before), apikeys.usable(session),
+                              left_out.every(session))  # fmt: skip
         except (SignpostError, sa.exc.SQLAlchemyError) as failure:
             self._down_until = time.monotonic() + PATIENCE
             says = "the trials cannot be read from the database"

@@ -24,6 +24,7 @@ COMMANDS = {
     "erase": "web.cli.retention:erase",
     "import": "web.cli.importing:import_",
     "key": "web.cli.key:key",
+    "object": "web.cli.objection:object_",
     "observe": "web.cli.observe:observe",
     "power": "web.cli.power:power",
     "report": "web.cli.report:report",

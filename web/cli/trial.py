@@ -10,6 +10,7 @@ import click
 from trials import clock, lifecycle, registry
 from trials.definition import plan, toml
 from trials.definition.model import Trial
+from web.cli import draws
 from web.cli.context import Context, json_option, pass_context, say
 from web.cli.files import read_text
 
@@ -247,3 +248,7 @@ def decide(context: Context, key: str, decision: str, reason: str, reviewer: str
     with context.store.write() as session:
         record = decisions.decide(session, wish)
     _report(context, record, "decided")
+
+
+trial.add_command(draws.verify)
+trial.add_command(draws.schedule)
