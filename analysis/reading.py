@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis
-import numpy as np
 import sqlalchemy as sa
 from ibis import ir
 from sqlalchemy.orm import Session
@@ -86,8 +85,14 @@ def read(
 ) -> Read:
     """One pass over the log for all metrics it can give; the others are absent with a reason."""
     with open_log(store) as log:
-        reading = _Reading(log, record.id, record.definition, arm_ids, beside, cutoff)
-        return reading.everything()
+        return everything(log, record, arm_ids, beside, cutoff=cutoff)
+
+
+def everything(
+    log: Log, record: registry.TrialRecord, arm_ids: list[int], beside: Known, *, cutoff: int
+) -> Read:
+    """The same in whatever engine holds the log: the definitions are one Ibis expression."""
+    return _Reading(log, record.id, record.definition, arm_ids, beside, cutoff).everything()
 
 
 @dataclass(slots=True)
@@ -241,8 +246,8 @@ class _Reading:
         for one in asked:
             if one.metric.cap is not None:
                 used = valued.filter(valued[f"{one.column}_use"] > 0)
-                cap = used[f"{one.column}_y"].quantile(one.metric.cap).execute()
-                done.append(one if cap is None or np.isnan(cap) else replace(one, cap=float(cap)))
+                cap = contacts.quantile(used[f"{one.column}_y"], one.metric.cap)
+                done.append(one if cap is None else replace(one, cap=cap))
             else:
                 done.append(one)
         return done

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ibis
+import numpy as np
 from ibis import ir
 
 from analysis.compress.frame import DAY, Asked, whole_days
@@ -109,3 +110,21 @@ def _unknown(name: str, place: str = "[[metrics]] where") -> Invalid:
 
     says = f"contacts have no field {name!r}"
     return Invalid("the plan", [Problem(place, says, f"did you mean {nearest(name, FIELDS)!r}?")])
+
+
+def quantile(column: ir.Value, q: float) -> float | None:
+    """A quantile from the count of every value, for not every engine has quantiles.
+
+    Between two values it is linear (Hyndman & Fan 1996, type 7); ``None`` without values.
+    """
+    counted = column.value_counts(name="n").order_by(column.get_name()).to_pyarrow()
+    values, counts = (counted.column(i).to_numpy() for i in (0, 1))
+    total = int(counts.sum())
+    if not total:
+        return None
+    place, until = q * (total - 1), np.cumsum(counts)
+    low, high = (
+        float(values[np.searchsorted(until, at, side="right")])
+        for at in (np.floor(place), np.ceil(place))
+    )
+    return low + (high - low) * float(place - np.floor(place))

@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import ibis
 from ibis import ir
+from psycopg.types.numeric import FloatLoader
 
 from trials.errors import Unavailable
 from trials.store.engine import Store
+
+TABLES = ("assignments", "units", "exposures", "outcomes", "contacts", "identifiers",
+          "bulk_callers")  # fmt: skip
+"""What the pass over the log reads."""
 
 SCANNERS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
 
@@ -36,6 +42,10 @@ class Log:
 
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         """Work an expression out once, in the engine's own temporary storage."""
+        if self.backend.name == "pyspark":
+            # Spark has no temporary tables, and caching does not bring in-memory tables along.
+            self.backend._run_pre_execute_hooks(expression)  # noqa: SLF001
+            return expression.cache()
         return self.backend.create_table(f"signpost_{name}", expression, temp=True)
 
 
@@ -61,6 +71,42 @@ def open_log(store: Store) -> Iterator[Log]:
         yield Log(backend, database)
     finally:
         backend.disconnect()
+
+
+@contextmanager
+def in_place(store: Store) -> Iterator[Log]:
+    """The store's own engine, SQLite or PostgreSQL, without DuckDB between."""
+    if store.dialect == "sqlite":
+        backend: Any = ibis.sqlite.connect(store.url.database)
+    else:
+        url = store.url
+        backend = ibis.postgres.connect(
+            host=url.host, port=url.port, user=url.username, password=url.password,
+            database=url.database,
+        )  # fmt: skip
+        # Sums of numbers with a point come back as numeric, where every other engine has floats.
+        backend.con.adapters.register_loader("numeric", FloatLoader)
+    try:
+        yield Log(backend)
+    finally:
+        backend.disconnect()
+
+
+def to_parquet(store: Store, folder: Path) -> None:
+    """Write what the pass over the log reads to one Parquet file a table."""
+    with open_log(store) as log:
+        for name in TABLES:
+            log.table(name).to_parquet(folder / f"{name}.parquet")
+
+
+def over_parquet(backend: Any, folder: Path) -> Log:
+    """The log in the files of :func:`to_parquet`, read by DuckDB or PySpark.
+
+    ``backend`` is what ``ibis.duckdb.connect()`` or ``ibis.pyspark.connect(session)`` gives.
+    """
+    for name in TABLES:
+        backend.read_parquet(str(folder / f"{name}.parquet"), table_name=name)
+    return Log(backend)
 
 
 def _quoted(text: str) -> str:
