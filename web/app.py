@@ -23,9 +23,11 @@ from web.api.assign import api as api_assign
 from web.api.intake import api as api_intake
 from web.api.limits import Limiter
 from web.api.ofrep import ofrep
+from web.api.site import site
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages.account import pages as pages_account
+from web.pages.connect import pages as pages_connect
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
 from web.pages.schedules import pages as pages_schedules
@@ -33,6 +35,7 @@ from web.pages.trials import pages as pages_trials
 
 BLUEPRINTS = (
     pages_trials,
+    pages_connect,
     pages_account,
     pages_jobs,
     pages_schedules,
@@ -42,6 +45,7 @@ BLUEPRINTS = (
     api_assign,
     api_intake,
     ofrep,
+    site,
 )
 """Every part of the site and of the API."""
 

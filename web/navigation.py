@@ -28,6 +28,7 @@ TRIAL_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Plan", ("wizard.index", "drafts.index")),
     ("Sign-off", ("signoff.index", "approvals.index")),
     ("Health", ("health.index", "running.index", "running.health")),
+    ("How to connect", ("connect.show",)),
     ("Files and uploads", ("uploads.index", "running.files")),
     ("Results", ("results.index", "trials.trial_report")),
     ("Posterior", ("posterior.index", "posteriors.index")),

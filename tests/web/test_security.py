@@ -54,6 +54,9 @@ PATHS = {
     "/api/v1/contacts": 405,
     "/ofrep/v1/evaluate/flags": 405,
     "/ofrep/v1/evaluate/flags/*": 405,
+    "/site/v1/signpost.js": 200,
+    "/site/v1/trials/council-tax-reminder/arm": 403,
+    "/trials/fresh/connect": 200,
     "/api/v1/nothing": 404,
     "/api/v1/openapi.json": 200,
 }

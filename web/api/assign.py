@@ -88,7 +88,7 @@ def assign(key: str) -> Response:
     """The arm of a unit. The same unit always gets the same arm; it is recorded once."""
     sent = body_of(AssignIn)
     given = online().assign(key, Ask(sent.unit, sent.attributes, named(sent.identifiers)))
-    return answer(_document(given))
+    return answer(document(given))
 
 
 @api.get("/trials/<key>/assign")
@@ -102,10 +102,11 @@ def assign_flat(key: str) -> Response:
         raise Invalid("the address cannot be used", [Problem("unit", "must be given once")])
     sent = query(FlatIn)
     rest = {k: str(v)[:1000] for k, v in (sent.model_extra or {}).items()}
-    return answer(_flat(_document(online().assign(key, Ask(sent.unit, rest, named(sent))))))
+    return answer(_flat(document(online().assign(key, Ask(sent.unit, rest, named(sent))))))
 
 
-def _document(given: Answer) -> dict[str, Any]:
+def document(given: Answer) -> dict[str, Any]:
+    """An answer as data."""
     return {
         "trial": given.trial, "arm": given.arm, "control": given.control,
         "enrolled": given.enrolled, "holdout": given.reason == "holdout",
@@ -113,8 +114,8 @@ def _document(given: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _flat(document: dict[str, Any]) -> dict[str, str]:
+def _flat(said: dict[str, Any]) -> dict[str, str]:
     def text(value: Any) -> str:
         return value if isinstance(value, str) else answer(value).get_data(as_text=True).strip()
 
-    return {name: text(value) for name, value in document.items()}
+    return {name: text(value) for name, value in said.items()}

@@ -1,0 +1,155 @@
+"""How a trial is connected to where people meet it: the very lines to copy, for its channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trials.definition.model import Trial
+
+WEBSITE = ("web", "webchat", "form", "auto-reply")
+LISTS = ("letter", "email", "sms")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One way to connect: what it is for, what to do, and code to copy."""
+
+    title: str
+    says: str
+    code: str
+    kind: str = ""
+
+
+def recipes(trial: Trial, home: str, allowed: tuple[str, ...]) -> list[Recipe]:
+    """What fits ``trial``, the likeliest first. ``home`` is the address of this server."""
+    kind, channel = trial.design.kind, trial.about.channel
+    if kind == "switchback":
+        return _by_calendar(trial)
+    if kind == "stepped-wedge":
+        return _wedge(trial)
+    if channel in LISTS or kind == "cluster" or trial.design.strata or trial.design.namespace:
+        return _by_list(trial)
+    if channel == "ivr":
+        return _telephone(trial, home)
+    if channel in WEBSITE or channel is None:
+        return [_snippet(trial, home, allowed), *_server(trial, home)]
+    return _by_list(trial)
+
+
+def _by_calendar(trial: Trial) -> list[Recipe]:
+    key = trial.key
+    return [
+        Recipe("Put the schedule in the diary of whoever switches the line",
+               "The line plays one message at a time and is switched by the clock. Print the sheet "
+               "for the telephony team, or send them the calendar file.",
+               f"signpost trial schedule {key} -o {key}.html\n"
+               f"signpost trial schedule {key} -o {key}.ics"),
+        Recipe("In 8x8",
+               "Make a schedule in the call flow with a time frame for each line of the sheet, and "
+               "let it lead to the greeting of that line. Contacts are matched to the message by "
+               "their time, so nothing has to be recorded by hand.",
+               f"signpost trial schedule {key} --format csv -o {key}.csv"),
+    ]  # fmt: skip
+
+
+def _wedge(trial: Trial) -> list[Recipe]:
+    return [
+        Recipe("Draw who goes over when",
+               "List the clusters (teams, wards, rounds) in a file with a column 'cluster', to draw "
+               "their order. Each goes over on its day and stays with the new version.",
+               "signpost trial schedule "
+               f"{trial.key} --clusters clusters.csv -o {trial.key}.html"),
+        Recipe("Tell Signpost who was served by which cluster",
+               "Send the units with their cluster, arm and date, as they were served.",
+               f"signpost import assignments {trial.key} served.csv"),
+    ]  # fmt: skip
+
+
+def _by_list(trial: Trial) -> list[Recipe]:
+    key = trial.key
+    columns = ", ".join(["unit", *trial.columns])
+    first = Recipe(
+        "Load the list",
+        f"The list is a CSV file with the columns {columns}. One file comes back for each version; "
+        "give these to the mail house or the e-mail tool.",
+        f"signpost units add {key} list.csv --out {key}-files",
+    )
+    if trial.about.channel not in ("email", "sms"):
+        return [first]
+    return [
+        first,
+        Recipe("With GOV.UK Notify",
+               "Make one Notify template for each version. The files have the columns that Notify "
+               "asks for, and a reference, so that deliveries can be matched.",
+               f"signpost units add {key} list.csv --out {key}-files --format notify"),
+    ]  # fmt: skip
+
+
+def _telephone(trial: Trial, home: str) -> list[Recipe]:
+    url = f"{home}/api/v1/trials/{trial.key}/assign"
+    arms = ", ".join(f"“{arm.key}”" for arm in trial.arms)
+    control = trial.control.key
+    return [
+        Recipe("Make a key",
+               "The platform needs a key that may ask for arms. It is shown once.",
+               "signpost key add --name telephony --scope assign"),
+        Recipe("In 8x8: a data-augmentation variable",
+               "Add a data augmentation step to the call flow with this address and the header "
+               f"below. Read the variable “arm” from the answer ({arms}) and branch on it. Let the "
+               f"branch for an error or a timeout be “{control}”.",
+               f"GET {url}?unit={{callingNumber}}&phone={{callingNumber}}\n"
+               "Authorization: Bearer YOUR-KEY"),
+        Recipe("In Amazon Connect: a Lambda",
+               "An “Invoke AWS Lambda” block gives the flow these values as $.External.arm. The "
+               "function answers within a second, with the control if Signpost does not.",
+               _LAMBDA.format(url=url, control=control), "python"),
+    ]  # fmt: skip
+
+
+def _snippet(trial: Trial, home: str, allowed: tuple[str, ...]) -> Recipe:
+    other = next(arm.key for arm in trial.arms if not arm.control)
+    sites = ", ".join(allowed)
+    says = (
+        "Works on LocalGov Drupal and any other site. The page shows the control until Signpost "
+        "answers, and keeps it if nothing comes within 300 milliseconds. No cookie is set. "
+        "Visitors who send Do Not Track or Global Privacy Control see the control and are not recorded. "
+    )
+    says += (
+        f"Websites that may ask: {sites}." if sites else
+        "An administrator must name the website in SIGNPOST_ALLOWED_ORIGINS first."
+    )  # fmt: skip
+    return Recipe("On a website: two lines in the page", says,
+                  f'<p data-signpost-arm="{other}" hidden>The new wording</p>\n'
+                  f'<p data-signpost-arm="{trial.control.key}">The wording of today</p>\n'
+                  f'<script src="{home}/site/v1/signpost.js" data-trial="{trial.key}"\n'
+                  '        crossorigin="anonymous" defer></script>', "html")  # fmt: skip
+
+
+def _server(trial: Trial, home: str) -> list[Recipe]:
+    return [
+        Recipe("From a server",
+               "A web server, a webchat platform or an auto-reply asks with a key, which "
+               "“signpost key add --name website --scope assign” makes.",
+               f"curl -s {home}/api/v1/trials/{trial.key}/assign \\\n"
+               '  -H "Authorization: Bearer YOUR-KEY" -H "Content-Type: application/json" \\\n'
+               "  -d '{\"unit\": \"visitor-17\"}'"),
+        Recipe("With OpenFeature",
+               "Any OpenFeature client with the OFREP provider works; the trial is the flag.",
+               f"OFREP_ENDPOINT={home}\nFLAG={trial.key}"),
+    ]  # fmt: skip
+
+
+_LAMBDA = """import json, os, urllib.parse, urllib.request
+
+URL = "{url}"
+
+def handler(event, context):
+    number = event["Details"]["ContactData"]["CustomerEndpoint"]["Address"]
+    query = urllib.parse.urlencode({{"unit": number, "phone": number}})
+    ask = urllib.request.Request(f"{{URL}}?{{query}}", headers={{
+        "Authorization": "Bearer " + os.environ["SIGNPOST_KEY"]}})
+    try:
+        with urllib.request.urlopen(ask, timeout=1) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return {{"arm": "{control}", "control": "true", "reason": "unreachable"}}"""
