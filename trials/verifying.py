@@ -6,6 +6,7 @@ on record; units met one at a time are put through their bucket. Nothing is writ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from trials import clock, enrolment, files, registry
 from trials.designs import HELD_OUT, Roster, design_for, verify
+from trials.designs.online import PermutedBlocks
+from trials.designs.shares import ratio
 from trials.enrolled import rivals
 from trials.errors import Conflict, SignpostError
 from trials.importing.assignments import batches
@@ -214,6 +217,8 @@ class _Job:
 
     def online(self, lines: _Lines) -> list[verify.Difference]:
         """Put each unit that was met through its bucket. Who never was is passed over."""
+        if self._trial.design.strata:
+            return self._within(lines)
         try:
             assign = split(self._trial, self._seed).assigner()
         except SignpostError as failure:
@@ -221,6 +226,27 @@ class _Job:
                            str(failure)) from failure  # fmt: skip
         lines.eligible = [line for line in lines.eligible if line.record is not None]
         return _differences((line, assign(line.unit).arm or "") for line in lines.eligible)
+
+    def _within(self, lines: _Lines) -> list[verify.Difference]:
+        """Units met one at a time within strata: the arm of their place in the stratum's block."""
+        keys = tuple(arm.key for arm in self._trial.arms)
+        whole = ratio([arm.weight for arm in self._trial.arms], keys)
+        blocks = PermutedBlocks(whole, self._seed, self._record.key)
+        rows = self._session.execute(
+            sa.select(UnitRow.digest, UnitRow.attributes, AssignmentRow.position)
+            .join(AssignmentRow, AssignmentRow.unit_id == UnitRow.id)
+            .where(UnitRow.trial_id == self._record.id, AssignmentRow.position.is_not(None))
+        )
+        drawn: dict[bytes, str] = {}
+        for digest, attributes, number in rows:
+            given = json.loads(attributes or "{}")
+            levels = tuple(given.get(name, "") for name in self._trial.design.strata)
+            drawn[bytes(digest)] = keys[blocks.arm(levels, number or 0)]
+        lines.eligible = [line for line in lines.eligible if line.record is not None]
+        named = scope(self._trial)
+        return _differences(
+            (line, drawn.get(self._hasher.unit(named, line.unit))) for line in lines.eligible
+        )
 
     def strangers(self, lines: _Lines) -> int:
         """Units on record that no file holds."""

@@ -55,7 +55,7 @@ def _by_calendar(trial: Trial) -> list[Recipe]:
 def _wedge(trial: Trial) -> list[Recipe]:
     return [
         Recipe("Draw who goes over when",
-               "List the clusters (teams, wards, rounds) in a file with a column 'cluster', to draw "
+               "List the clusters (teams, wards, rounds) in a file with a column 'cluster' to draw "
                "their order. Each goes over on its day and stays with the new version.",
                "signpost trial schedule "
                f"{trial.key} --clusters clusters.csv -o {trial.key}.html"),
@@ -112,7 +112,7 @@ def _snippet(trial: Trial, home: str, allowed: tuple[str, ...]) -> Recipe:
     says = (
         "Works on LocalGov Drupal and any other site. The page shows the control until Signpost "
         "answers, and keeps it if nothing comes within 300 milliseconds. No cookie is set. "
-        "Visitors who send Do Not Track or Global Privacy Control see the control and are not recorded. "
+        "Visitors who send Do Not Track or Global Privacy Control get it too and go unrecorded. "
     )
     says += (
         f"Websites that may ask: {sites}." if sites else

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from itertools import groupby
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -22,14 +23,19 @@ def page(made: Sheet) -> str:
         loader=FileSystemLoader(resources.folder("templates")), autoescape=select_autoescape(),
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    weeks = [(name, list(rows)) for name, rows in groupby(made.rows, key=_week)]
+    weeks = [
+        (name, [_british(row) for row in rows]) for name, rows in groupby(made.rows, key=_week)
+    ]
     template = environment.get_template("sheets/schedule.html")
     return template.render(sheet=made, heads=_HEADS, weeks=weeks, minutes=made.burn_in / 60)
 
 
-def _week(row: dict[str, str]) -> str:
-    from datetime import date, timedelta
+def _british(row: dict[str, str]) -> dict[str, str]:
+    days = {c: date.fromisoformat(row[c]) for c in ("date", "goes_over") if c in row}
+    return row | {c: f"{day.day} {day:%B %Y}" for c, day in days.items()}
 
+
+def _week(row: dict[str, str]) -> str:
     if "date" not in row:
         return ""
     day = date.fromisoformat(row["date"])

@@ -50,6 +50,17 @@ class PermutedBlocks:
         after = Place(place.block + 1, 0) if done else Place(place.block, place.used + 1)
         return arms[place.used], after
 
+    def number(self, stratum: Sequence[str], place: Place) -> int:
+        """How many arrivals of ``stratum`` came before ``place``."""
+        return place.used + sum(len(self.block(stratum, b)) for b in range(place.block))
+
+    def arm(self, stratum: Sequence[str], number: int) -> int:
+        """The arm code of arrival ``number`` (from 0) of ``stratum``."""
+        block = 0
+        while number >= (length := len(self.block(stratum, block))):
+            number, block = number - length, block + 1
+        return self.block(stratum, block)[number]
+
     def block(self, stratum: Sequence[str], number: int) -> tuple[int, ...]:
         """The arm codes of one block, in order of arrival."""
         return _block(self.ratio, self.seed, self.trial, JOIN.join(stratum), number)

@@ -13,8 +13,11 @@ from trials import lifecycle, registry
 from trials.definition import wording
 from trials.definition.model import Arm, Trial
 from trials.designs.bucketing import Assigned, Split, Step
+from trials.designs.online import PermutedBlocks
+from trials.designs.shares import ratio
 from trials.errors import SignpostError
 from trials.importing.columns import scope
+from trials.online.strata import Strata
 from trials.store.tables import ArmRow, ImportRow, MetricRow, TrialRow
 
 LIST_CHANNELS = ("letter", "email", "sms")
@@ -26,6 +29,7 @@ class Served:
     """One trial.
 
     Attributes:
+        strata: enrols a unit within its stratum; ``None`` where the design has none.
         assigner: gives a unit its arm; ``None`` where units are not met one at a time.
         listed: a list of units or assignments has been loaded, and it alone says who takes part.
         arm_ids: the arms' numbers in the store, by key.
@@ -44,16 +48,17 @@ class Served:
     metric_ids: Mapping[str, int]
     values: Mapping[str, Any]
     assigner: Callable[[str], Assigned] | None
+    strata: Strata | None = None
 
     @property
     def open(self) -> bool:
         """Takes units on at the moment of contact."""
-        return self.assigner is not None and not self.listed
+        return (self.assigner is not None or self.strata is not None) and not self.listed
 
     @property
     def needs_store(self) -> bool:
         """The id alone does not settle the arm: what is stored has to be looked up."""
-        return not self.open or bool(self.trial.design.exclusions)
+        return not self.open or self.strata is not None or bool(self.trial.design.exclusions)
 
     def ineligible(self, attributes: Mapping[str, str]) -> str | None:
         """Why a unit may not take part: its first exclusion, or one that cannot be judged."""
@@ -100,7 +105,7 @@ def _read(session: Session, number: int, *, listed: bool) -> Served:
         scope=scope(trial), listed=listed, arm_ids=dict(arms.tuples().all()),
         metric_ids=dict(metrics.tuples().all()),
         values={arm.key: value(arm) for arm in trial.arms},
-        assigner=_assigner(session, row, trial),
+        assigner=_assigner(session, row, trial), strata=_strata(session, row, trial),
     )  # fmt: skip
 
 
@@ -125,6 +130,21 @@ def _assigner(session: Session, row: TrialRow, trial: Trial) -> Callable[[str], 
         return split(trial, lifecycle.seed_of(session, row.id)).assigner()
     except SignpostError:
         return None  # not launched yet, so there is no seed; or an arm has no weight
+
+
+def _strata(session: Session, row: TrialRow, trial: Trial) -> Strata | None:
+    design = trial.design
+    if design.kind != "stratified" or design.namespace or trial.about.channel in LIST_CHANNELS:
+        return None
+    if trial.about.channel is None or design.holdout or design.method != "blocks":
+        return None
+    keys = tuple(arm.key for arm in trial.arms)
+    try:
+        seed = lifecycle.seed_of(session, row.id)
+        whole = ratio([arm.weight for arm in trial.arms], keys)
+    except SignpostError:
+        return None
+    return Strata(design.strata, PermutedBlocks(whole, seed, trial.key), keys)
 
 
 def split(trial: Trial, seed: int) -> Split:

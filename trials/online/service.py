@@ -37,6 +37,7 @@ _REMEMBERED = 100_000
 Reason = Literal[
     "split", "listed", "holdout", "excluded", "eligibility-not-known", "not-enrolled",
     "store-unreachable", "disabled", "objected", "never-trial", "erased",
+    "stratum-not-known",
 ]  # fmt: skip
 
 
@@ -132,25 +133,55 @@ class Online:
         if trial.state != "live":
             return _control(trial, "disabled")
         digest = self._hasher.unit(trial.scope, unit)
-        if entry := self._absent(trial, unit, ask):
-            if record:
-                self.recorder.turn_away(trial.id, digest, entry.reason)
-            return _control(trial, entry.reason)  # type: ignore[arg-type]
-        if trial.needs_store:
-            kept = self._look_up(trial, digest)
-            if kept is not None:
-                return kept
-        if not trial.open or trial.assigner is None:
-            reachable = time.monotonic() >= self._down_until
-            return _control(trial, "not-enrolled" if reachable else "store-unreachable")
-        if reason := trial.ineligible(ask.attributes):
-            if record:
-                self.recorder.turn_away(trial.id, digest, reason)
-            return _control(trial, reason)  # type: ignore[arg-type]
+        turned = self._turned_away(trial, digest, unit, ask, record=record)
+        if turned is not None:
+            return turned
+        if trial.assigner is None:
+            return self._within(trial, digest, unit, ask, record=record)
         arm = trial.assigner(unit).arm
         if record:
             self.recorder.put(self.entry(trial, digest, arm, unit, ask))
         return _control(trial, "holdout") if arm is None else _given(trial, arm, "split")
+
+    def _turned_away(
+        self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool
+    ) -> Answer | None:
+        """What a unit gets that was met before or takes no part; ``None`` for one to take on."""
+        reason: str | None = None
+        if entry := self._absent(trial, unit, ask):
+            reason = entry.reason
+        elif trial.needs_store and (kept := self._look_up(trial, digest)) is not None:
+            return kept
+        elif not trial.open:
+            reachable = time.monotonic() >= self._down_until
+            return _control(trial, "not-enrolled" if reachable else "store-unreachable")
+        else:
+            reason = trial.ineligible(ask.attributes)
+        if reason is None:
+            return None
+        if record:
+            self.recorder.turn_away(trial.id, digest, reason)
+        return _control(trial, reason)  # type: ignore[arg-type]
+
+    def _within(self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool) -> Answer:
+        """Enrol a unit within its stratum, at once; without the database nobody is enrolled."""
+        assert trial.strata is not None
+        if any(not ask.attributes.get(name, "").strip() for name in trial.strata.columns):
+            return _control(trial, "stratum-not-known")
+        if not record:
+            return _control(trial, "not-enrolled")
+        if time.monotonic() < self._down_until:
+            return _control(trial, "store-unreachable")
+        levels = tuple(ask.attributes[name].strip() for name in trial.strata.columns)
+        keys = trial.strata.arms
+        entry = self.entry(trial, digest, keys[0], unit, ask)
+        try:
+            code = trial.strata.enrol(
+                self._store, entry, levels, tuple(trial.arm_ids[key] for key in keys)
+            )
+        except (SignpostError, sa.exc.SQLAlchemyError):
+            return _control(trial, "store-unreachable")
+        return _given(trial, keys[code], "split")
 
     def candidate(self, trial: Served, ask: Ask) -> recorder.Entry | None:
         """What enrols a unit that is first heard of by its exposure; ``None`` where nothing can.

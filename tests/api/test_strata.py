@@ -1,0 +1,77 @@
+"""Two hundred people who enrol at once, within strata, on either database."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import sqlalchemy as sa
+
+from trials import lifecycle, registry, verifying
+from trials.definition import toml
+from trials.online.service import Ask, Online
+from trials.store.tables import ArmRow, AssignmentRow, UnitRow
+
+TRIAL = """
+[trial]
+key = "chat"
+title = "Closing words"
+channel = "webchat"
+[design]
+kind = "stratified"
+strata = ["topic"]
+seed = 9
+[[arms]]
+key = "current"
+control = true
+[[arms]]
+key = "new"
+[[metrics]]
+key = "contact-7d"
+role = "primary"
+kind = "proportion"
+window = "7d"
+"""
+
+
+def test_two_hundred_enrol_at_once_keep_every_block_and_nobody_is_assigned_twice(
+    store, hasher, tmp_path
+):
+    with store.write() as session:
+        registry.add(session, toml.read(TRIAL), actor="test")
+        lifecycle.launch(session, "chat", actor="test")
+    doors = [Online(store, hasher), Online(store, hasher)]
+    asked = [(f"u{i % 200}", ("bins", "tax")[i % 200 % 2]) for i in range(400)]
+    random.Random(3).shuffle(asked)
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            said = list(pool.map(
+                lambda job: doors[job[0] % 2].assign(
+                    "chat", Ask(job[1][0], {"topic": job[1][1]})
+                ), enumerate(asked),
+            ))  # fmt: skip
+        unknown = doors[0].assign("chat", Ask("v1"))
+    finally:
+        for door in doors:
+            door.close()
+    assert (unknown.reason, unknown.control) == ("stratum-not-known", True)
+    enrolled = [(u, a.arm) for (u, _), a in zip(asked, said, strict=True) if a.reason == "split"]
+    arms = dict(enrolled)
+    assert all(arms[unit] == arm for unit, arm in enrolled)
+    assert len(arms) >= 195  # a database that is too busy gives the control and enrols nobody
+    with store.read() as session:
+        rows = session.execute(
+            sa.select(AssignmentRow.stratum, ArmRow.key).join(
+                ArmRow, ArmRow.id == AssignmentRow.arm_id
+            )
+        ).all()
+        assert session.scalar(sa.select(sa.func.count()).select_from(UnitRow)) == len(rows)
+    path = tmp_path / "met.csv"
+    path.write_text("unit,topic\n" + "".join(f"{unit},x\n" for unit in arms))
+    found = verifying.check(store, "chat", [path], hasher=hasher)
+    assert (found.checked, found.holds) == (len(arms), True)
+    tally = Counter((stratum, arm) for stratum, arm in rows)
+    assert len(rows) == len(arms)
+    for topic in ("bins", "tax"):  # blocks hold at most eight places
+        assert abs(tally[topic, "current"] - tally[topic, "new"]) <= 4
