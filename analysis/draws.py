@@ -22,6 +22,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -29,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from analysis.tables import Floats
 from trials.store.engine import Store
-from trials.store.tables import PosteriorRow, RunRow
+from trials.store.tables import PosteriorRow, RunRow, TrialRow
 
 CHAINS, DRAWS = 4, 1000
 
@@ -82,6 +83,31 @@ def latest_run(session: Session, trial_id: int) -> int | None:
     """The number of a trial's newest run."""
     newest = sa.select(sa.func.max(RunRow.id)).where(RunRow.trial_id == trial_id)
     return session.scalar(newest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest posterior report of a trial, with the result of its run."""
+
+    document: dict[str, Any]
+    result: dict[str, Any]
+    draws: Mapping[str, Floats]
+
+
+def latest(session: Session, key: str, *, with_draws: bool = False) -> Latest | None:
+    """The newest run's report that has one; its draws only where they are asked for."""
+    wanted = (
+        sa.select(PosteriorRow.document, RunRow.result, RunRow.id)
+        .join(RunRow, RunRow.id == PosteriorRow.run_id)
+        .join(TrialRow, TrialRow.id == RunRow.trial_id)
+        .where(TrialRow.key == key).order_by(RunRow.id.desc()).limit(1)
+    )  # fmt: skip
+    row = session.execute(wanted).first()
+    if row is None:
+        return None
+    packed = sa.select(PosteriorRow.draws).where(PosteriorRow.run_id == row.id)
+    draws = unpack(session.execute(packed).scalar_one()) if with_draws else {}
+    return Latest(document=row.document, result=row.result, draws=draws)
 
 
 def pack(values: Mapping[str, Floats]) -> bytes:

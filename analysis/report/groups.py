@@ -27,7 +27,7 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
     """
     metric, entry = trial.primary, primary_entry(trial, result)
     told = [
-        (_group(segment), contrast, interval(segment.get("shrunk")))
+        (group_name(segment), contrast, interval(segment.get("shrunk")))
         for segment in parts(entry, "segments")
         for contrast in contrasts(trial, metric, segment)
         if contrast.standing != "absent"
@@ -64,7 +64,7 @@ def _drawable(rows: list[Row]) -> list[Row]:
     return [r for r in rows if r.low is None or r.high is None or r.high - r.low <= limit]
 
 
-def _group(segment: Json) -> str:
+def group_name(segment: Json) -> str:
     """The group's name: ``Has email: no``; an empty level is one that is not known."""
     by = text(segment, "by", "group").replace("_", " ").replace("-", " ")
     level = str(segment.get("level") or "not known")

@@ -66,13 +66,18 @@ class Panel:
 
 def page(panels: Sequence[Panel], *, width: int) -> Spec:
     """A whole specification: the panels one under the other, ``width`` pixels wide."""
+    return framed([_panel(panel, width) for panel in panels])
+
+
+def framed(drawings: Sequence[Spec]) -> Spec:
+    """A whole specification of ready drawings, one under the other, in the style of every chart."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "#ffffff",
         "padding": {"left": 4, "right": 12, "top": 4, "bottom": 4},
         "spacing": 22,
         "config": _CONFIG,
-        "vconcat": [_panel(panel, width) for panel in panels],
+        "vconcat": [*drawings],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ import pytest
 
 from analysis import fitting, study
 from analysis.bayesian.priors import EffectPrior
-from analysis.draws import load_draws, pack, unpack
+from analysis.draws import latest, load_draws, pack, unpack
 from analysis.estimates import Absent
+from analysis.report.posterior import exports
+from analysis.report.posterior.view import posterior_page
 from trials import lifecycle, registry
 from trials.definition import toml
 from trials.importing import assignments, outcomes
@@ -191,3 +194,65 @@ def test_the_plans_prior_reaches_the_model(sqlite_store, loaded, monkeypatch):
     loaded(sqlite_store, HEAD + COUNT, "rings", rates())
     analysed(sqlite_store, sampling=True)
     assert seen == [EffectPrior(mean=0.0, sd=0.2)]
+
+
+@pytest.fixture
+def reported(sqlite_store, loaded):
+    loaded(sqlite_store, HEAD + RATE, "rang", rates())
+    analysed(sqlite_store, sampling=False)
+    with sqlite_store.read() as session:
+        trial = registry.definition_of(registry.row_of(session, KEY))
+        return trial, latest(session, KEY, with_draws=True)
+
+
+def test_the_posterior_report_says_what_the_document_says_and_every_chart_has_its_table(reported):
+    trial, found = reported
+    page = posterior_page(trial, found.document)
+    told = found.document["measures"][0]["posterior"]
+    assert told["probability_better"] > 0.999
+    assert page.heads[0].startswith("It is more than 99.9% likely that")
+    charts = [c.chart for section in page.sections for c in section.charts]
+    assert {"effect-densities", "prior-posterior", "posterior-looks", "posterior-priors"} <= {
+        c.key for c in charts
+    }
+    assert all(c.rows and c.conclusion and len(c.rows[0]) == len(c.columns) for c in charts)
+    assert dict(page.facts)["Plan hash"] == found.result["plan_hash"]
+    assert "nan" not in repr(page).lower().split()
+
+
+def test_an_unreliable_model_is_told_with_its_reason_and_no_number(reported):
+    trial, found = reported
+    told = json.loads(json.dumps(found.document))
+    told["measures"][0] = {**told["measures"][0], "posterior": NOT_RELIABLE.to_json()}
+    told["measures"][0].pop("densities")
+    told["models"] = [{"name": "rang", "absent": NOT_RELIABLE.to_json(), "used": False}]
+    page = posterior_page(trial, told)
+    assert page.heads == (f"‘t’: no probability is given. {NOT_RELIABLE.why}",)
+    assert any(NOT_RELIABLE.why in says for s in page.sections for says in s.says)
+    assert "effects" not in {s.key for s in page.sections}
+
+
+def test_the_draws_come_out_as_csv_and_netcdf_with_the_same_values(reported):
+    from scipy.io import netcdf_file
+
+    _, found = reported
+    name = "effect/rang/t"
+    rows = exports.csv_bytes(found.document, found.draws).decode().splitlines()
+    at = rows[0].split(",").index(name)
+    column = np.array([float(r.split(",")[at]) for r in rows[1:]])
+    np.testing.assert_allclose(column, found.draws[name].ravel(), rtol=1e-6)
+    file = netcdf_file(io.BytesIO(exports.netcdf_bytes(found.document, found.draws)), mmap=False)
+    kept = {v.long_name.decode(): v.data for v in file.variables.values()}
+    np.testing.assert_array_equal(kept[name], found.draws[name])
+
+
+def test_the_notebook_runs_and_finds_the_reported_numbers_again_from_the_draws(reported):
+    import nbformat
+    from nbclient import NotebookClient
+
+    _, found = reported
+    made = nbformat.reads(exports.notebook_bytes(found.document, found.draws).decode(), 4)
+    NotebookClient(made, timeout=120).execute()
+    said = "".join(o.get("text", "") for c in made.cells for o in c.get("outputs", ()))
+    mean = found.document["measures"][0]["posterior"]["mean"]
+    assert f"reported {mean:+.5f}" in said

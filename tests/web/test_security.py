@@ -18,6 +18,8 @@ PATHS = {
     "/trials/council-tax-reminder": 200,
     "/trials/council-tax-reminder/report": 200,
     "/trials/council-tax-reminder/report.html": 200,
+    "/trials/council-tax-reminder/posterior": 200,
+    "/trials/council-tax-reminder/posterior/draws.csv": 404,
     "/trials/fresh/report": 200,
     "/trials/fresh/report.html": 404,
     "/trials/nobody": 404,

@@ -1,0 +1,57 @@
+"""The posterior page: for analysts, at a look, and never before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.draws import latest_run, pack
+from trials import registry
+from trials.store.tables import PosteriorRow
+
+SAYS = {"mean": -0.02, "sd": 0.006, "low": -0.032, "high": -0.008, "probability_better": 0.93}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def posteriors(app):
+    """A posterior for a trial that is over, and for one that has not come to its look."""
+    for key in ("over", "early-look"):
+        with app.extensions["store"].write() as session:
+            row = registry.row_of(session, key)
+            trial = registry.definition_of(row)
+            curve = {"x": [-0.03, -0.02, -0.01], "density": [1.0, 60.0, 1.0]}
+            measure = {
+                "metric": trial.primary.key, "title": "Any contact", "role": "primary",
+                "better": "lower", "arm": trial.arms[1].key, "versus": trial.control.key,
+                "posterior": SAYS, "densities": {"posterior": curve, "prior": None},
+            }  # fmt: skip
+            session.add(PosteriorRow(
+                run_id=latest_run(session, row.id), draws=pack({}),
+                document={"trial": key, "level": 0.95, "measures": [measure]},
+            ))  # fmt: skip
+
+
+def test_it_opens_with_a_sentence_for_a_manager(client):
+    page = client.get("/trials/over/posterior").text
+    assert "It is 93% likely that" in page
+    assert "between 8 and 32 fewer in every 1,000" in page
+    assert "<svg" in page
+    assert "style=" not in page
+
+
+def test_before_a_look_neither_page_nor_file_gives_a_number(client):
+    page = client.get("/trials/early-look/posterior").text
+    assert "withheld" in page
+    assert "93%" not in page
+    for kind in ("csv", "nc", "ipynb"):
+        assert client.get(f"/trials/early-look/posterior/draws.{kind}").status_code == 404
+
+
+def test_without_one_it_says_what_to_do(client):
+    page = client.get("/trials/fresh/posterior").text
+    assert "There is no posterior yet" in page
+    assert "signpost analyse fresh" in page
+
+
+def test_it_is_for_those_who_see_statistics(client_as):
+    assert client_as("officer").get("/trials/over/posterior").status_code == 403
+    assert client_as("analyst").get("/trials/over/posterior").status_code == 200

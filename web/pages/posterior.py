@@ -1,0 +1,60 @@
+"""The posterior report of a trial and its downloads: shown from the store, never sampled here."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, render_template
+from flask.typing import ResponseReturnValue
+
+from analysis.draws import Latest, latest
+from analysis.report.posterior import exports
+from analysis.report.posterior.view import posterior_page
+from analysis.report.withhold import sentence
+from trials import registry
+from trials.errors import NotFound
+from web.access import Permission, needs, store
+
+pages = Blueprint("posterior", __name__)
+
+MIMES = {
+    "csv": "text/csv; charset=utf-8",
+    "nc": "application/x-netcdf",
+    "ipynb": "application/x-ipynb+json",
+}
+
+
+@pages.get("/trials/<key>/posterior")
+@needs(Permission.SEE_STATISTICS)
+def posterior(key: str) -> ResponseReturnValue:
+    """The posterior report of a trial's newest run that has one."""
+    with store().read() as session:
+        trial = registry.definition_of(registry.row_of(session, key))
+        found = latest(session, key)
+    why, then = (
+        "There is no posterior yet",
+        (
+            f"Run the analysis of this trial (signpost analyse {key} --school both). Sampling takes "
+            "a minute or so and never happens in a page; the report appears here when it is done."
+        ),
+    )
+    if found is not None and (held := sentence(found.result)) is not None:
+        found, why = None, f"{held}."
+        then = "The posterior report opens at the look that the plan declares."
+    shown = None if found is None else posterior_page(trial, found.document)
+    return render_template(
+        "pages/posterior.html", key=key, title=trial.about.title, shown=shown, why=why, then=then
+    )
+
+
+@pages.get("/trials/<key>/posterior/draws.<any(csv, nc, ipynb):fmt>")
+@needs(Permission.SEE_STATISTICS)
+def draws(key: str, fmt: str) -> Response:
+    """The draws behind the report, or the notebook that makes its figures again."""
+    with store().read() as session:
+        registry.row_of(session, key)
+        found: Latest | None = latest(session, key, with_draws=True)
+    if found is None or sentence(found.result) is not None:
+        raise NotFound(f"trial {key!r} has no posterior to show yet", "wait for its planned look")
+    response = make_response(exports.MAKERS[fmt](found.document, found.draws))
+    response.headers["Content-Type"] = MIMES[fmt]
+    response.headers["Content-Disposition"] = f'attachment; filename="{key}-posterior.{fmt}"'
+    return response
