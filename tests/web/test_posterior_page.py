@@ -6,7 +6,7 @@ import pytest
 
 from analysis.draws import latest_run, pack
 from trials import registry
-from trials.store.tables import PosteriorRow
+from trials.store.tables import PosteriorRow, RunRow
 
 SAYS = {"mean": -0.02, "sd": 0.006, "low": -0.032, "high": -0.008, "probability_better": 0.93}
 
@@ -24,8 +24,12 @@ def posteriors(app):
                 "better": "lower", "arm": trial.arms[1].key, "versus": trial.control.key,
                 "posterior": SAYS, "densities": {"posterior": curve, "prior": None},
             }  # fmt: skip
+            run = session.get(RunRow, latest_run(session, row.id))
+            if key == "early-look":
+                ahead = {"reached": False, "kind": "fixed", "next": "2026-09-30"}
+                run.result = {**run.result, "look": ahead}
             session.add(PosteriorRow(
-                run_id=latest_run(session, row.id), draws=pack({}),
+                run_id=run.id, draws=pack({}),
                 document={"trial": key, "level": 0.95, "measures": [measure]},
             ))  # fmt: skip
 
@@ -40,7 +44,7 @@ def test_it_opens_with_a_sentence_for_a_manager(client):
 
 def test_before_a_look_neither_page_nor_file_gives_a_number(client):
     page = client.get("/trials/early-look/posterior").text
-    assert "withheld" in page
+    assert "Results are withheld until the planned end on 30 September 2026" in page
     assert "93%" not in page
     for kind in ("csv", "nc", "ipynb"):
         assert client.get(f"/trials/early-look/posterior/draws.{kind}").status_code == 404

@@ -20,6 +20,8 @@ PATHS = {
     "/trials/council-tax-reminder/report.html": 200,
     "/trials/council-tax-reminder/posterior": 200,
     "/trials/council-tax-reminder/posterior/draws.csv": 404,
+    "/trials/council-tax-reminder/posterior/draws.nc": 404,
+    "/trials/council-tax-reminder/posterior/draws.ipynb": 404,
     "/trials/fresh/report": 200,
     "/trials/fresh/report.html": 404,
     "/trials/nobody": 404,

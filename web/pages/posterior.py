@@ -32,8 +32,8 @@ def posterior(key: str) -> ResponseReturnValue:
     why, then = (
         "There is no posterior yet",
         (
-            f"Run the analysis of this trial (signpost analyse {key} --school both). Sampling takes "
-            "a minute or so and never happens in a page; the report appears here when it is done."
+            f"Run the analysis of this trial (signpost analyse {key} --school both). Sampling "
+            "takes a minute or so and never happens in a page; the report is here once it is done."
         ),
     )
     if found is not None and (held := sentence(found.result)) is not None:
@@ -45,7 +45,9 @@ def posterior(key: str) -> ResponseReturnValue:
     )
 
 
-@pages.get("/trials/<key>/posterior/draws.<any(csv, nc, ipynb):fmt>")
+@pages.get("/trials/<key>/posterior/draws.csv", defaults={"fmt": "csv"})
+@pages.get("/trials/<key>/posterior/draws.nc", defaults={"fmt": "nc"})
+@pages.get("/trials/<key>/posterior/draws.ipynb", defaults={"fmt": "ipynb"})
 @needs(Permission.SEE_STATISTICS)
 def draws(key: str, fmt: str) -> Response:
     """The draws behind the report, or the notebook that makes its figures again."""

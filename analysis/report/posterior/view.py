@@ -142,7 +142,7 @@ def _decision(trial: Trial, document: Json) -> Section | None:
     if rows:
         tables.append(
             Figures(
-                caption="What running longer would be worth: gain on the scale of the effects above",
+                caption="What running longer would be worth: gain on the effects' scale",
                 columns=(
                     "Version and size",
                     "Expected gain",
