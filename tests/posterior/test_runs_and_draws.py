@@ -209,7 +209,9 @@ def test_the_posterior_report_says_what_the_document_says_and_every_chart_has_it
     trial, found = reported
     page = posterior_page(trial, found.document)
     told = found.document["measures"][0]["posterior"]
-    assert page.heads[0].startswith(f"It is {told['probability_better']:.0%} likely that ‘T’ lowers")
+    assert page.heads[0].startswith(
+        f"It is {told['probability_better']:.0%} likely that ‘T’ lowers"
+    )
     charts = [c.chart for section in page.sections for c in section.charts]
     assert {"effect-densities", "prior-posterior", "posterior-looks", "posterior-priors"} <= {
         c.key for c in charts

@@ -24,7 +24,7 @@ MIMES = {
 
 @pages.get("/trials/<key>/posterior")
 @needs(Permission.SEE_STATISTICS)
-def posterior(key: str) -> ResponseReturnValue:
+def index(key: str) -> ResponseReturnValue:
     """The posterior report of a trial's newest run that has one."""
     with store().read() as session:
         trial = registry.definition_of(registry.row_of(session, key))
@@ -45,12 +45,28 @@ def posterior(key: str) -> ResponseReturnValue:
     )
 
 
-@pages.get("/trials/<key>/posterior/draws.csv", defaults={"fmt": "csv"})
-@pages.get("/trials/<key>/posterior/draws.nc", defaults={"fmt": "nc"})
-@pages.get("/trials/<key>/posterior/draws.ipynb", defaults={"fmt": "ipynb"})
+@pages.get("/trials/<key>/posterior/draws.csv")
 @needs(Permission.SEE_STATISTICS)
-def draws(key: str, fmt: str) -> Response:
-    """The draws behind the report, or the notebook that makes its figures again."""
+def draws_csv(key: str) -> Response:
+    """The draws behind the report as CSV."""
+    return _file(key, "csv")
+
+
+@pages.get("/trials/<key>/posterior/draws.nc")
+@needs(Permission.SEE_STATISTICS)
+def draws_netcdf(key: str) -> Response:
+    """The same as NetCDF."""
+    return _file(key, "nc")
+
+
+@pages.get("/trials/<key>/posterior/draws.ipynb")
+@needs(Permission.SEE_STATISTICS)
+def notebook(key: str) -> Response:
+    """A notebook that makes the report's figures again from the draws inside it."""
+    return _file(key, "ipynb")
+
+
+def _file(key: str, fmt: str) -> Response:
     with store().read() as session:
         registry.row_of(session, key)
         found: Latest | None = latest(session, key, with_draws=True)
