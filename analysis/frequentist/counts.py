@@ -104,6 +104,8 @@ def quasi_poisson_ratio(
     if (y[pair] <= 0).any():
         return Absent("no-events", "An arm has no contact, so the log of its rate is unknown.")
     df = float(n[pair].sum() - 2)
+    if df < 1:
+        return Absent("no-variance", "One unit an arm cannot show how counts vary.")
     scale = float(((yy[pair] - y[pair] ** 2 / n[pair]) * n[pair] / y[pair]).sum()) / df
     if scale <= 0:
         return Absent("no-variation", "Every unit had the same count.")

@@ -109,6 +109,10 @@ def test_no_contacts_are_named(rows):
     assert negative_binomial(histogram([0, 0], [0, 0])).code == "no-events"
 
 
+def test_one_unit_an_arm_shows_no_dispersion(rows):
+    assert quasi_poisson_ratio(rows([0, 1], [1, 2]), 1).code == "no-variance"
+
+
 counts = st.lists(st.integers(0, 9), min_size=3, max_size=20)
 
 
