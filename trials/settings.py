@@ -15,8 +15,10 @@ from pathlib import Path
 
 import platformdirs
 
+from trials import provided
 from trials.errors import SignpostError
 from trials.people.keys import Keys, make_once
+from trials.provided import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Settings:
     trusted_proxies: int = 0
     requests_per_second: int = 0
     allowed_origins: tuple[str, ...] = ()
+    provider: Provider | None = None
 
 
 def load(environ: Mapping[str, str] | None = None, *, database_url: str | None = None) -> Settings:
@@ -59,6 +62,7 @@ def load(environ: Mapping[str, str] | None = None, *, database_url: str | None =
         trusted_proxies=_whole(env, "SIGNPOST_TRUSTED_PROXIES", 0),
         requests_per_second=_whole(env, "SIGNPOST_REQUESTS_PER_SECOND", 0),
         allowed_origins=_origins(env, "SIGNPOST_ALLOWED_ORIGINS"),
+        provider=provided.load(env),
     )
 
 

@@ -26,6 +26,7 @@ from web.api.ofrep import ofrep
 from web.api.site import site
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
+from web.pages import provider
 from web.pages.account import pages as pages_account
 from web.pages.connect import pages as pages_connect
 from web.pages.help import pages as pages_help
@@ -42,6 +43,7 @@ BLUEPRINTS = (
     pages_posterior,
     pages_schedules,
     pages_help,
+    provider.pages,
     ops.ops,
     api_trials,
     api_assign,
@@ -73,6 +75,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)
     navigation.register(app)
+    provider.register(app, settings.provider)
     ops.measure(app)
     security.protect(app)
     access.guard(app)

@@ -36,6 +36,8 @@ PATHS = {
     "/jobs/999/files/*": 405,
     "/sign-in": 200,
     "/sign-in/demonstration": 405,
+    "/sign-in/provider": 404,
+    "/sign-in/provider/back": 404,
     "/sign-out": 405,
     "/set-up": 404,
     "/account": 200,

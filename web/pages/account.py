@@ -142,7 +142,7 @@ def _sign_in_page(filled: Filled) -> str:
     following = request.values.get("next", "")
     return render_template(
         "pages/account/sign_in.html", filled=filled, demonstration_roles=roles,
-        next=following if safe(following) == following else "", provider=None,
+        next=following if safe(following) == following else "", provider=_settings().provider,
     )  # fmt: skip
 
 
