@@ -72,10 +72,30 @@ def history(session: Session, subject: str) -> list[Entry]:
     rows = session.scalars(
         sa.select(AuditRow).where(AuditRow.subject == subject).order_by(AuditRow.id)
     )
-    return [
-        Entry(r.id, datetime.fromisoformat(r.at), r.actor, r.action, r.subject, r.detail)
-        for r in rows
-    ]
+    return [_entry(row) for row in rows]
+
+
+def entries(
+    session: Session,
+    *,
+    actor: str = "",
+    subject: str = "",
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """The latest entries, newest first: by ``actor``, about ``subject``, older than ``before``."""
+    wanted = sa.select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
+    if actor:
+        wanted = wanted.where(AuditRow.actor == actor)
+    if subject:
+        wanted = wanted.where(AuditRow.subject == subject)
+    if before is not None:
+        wanted = wanted.where(AuditRow.id < before)
+    return [_entry(row) for row in session.scalars(wanted)]
+
+
+def _entry(r: AuditRow) -> Entry:
+    return Entry(r.id, datetime.fromisoformat(r.at), r.actor, r.action, r.subject, r.detail)
 
 
 def verify(session: Session) -> Broken | None:

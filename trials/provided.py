@@ -76,7 +76,7 @@ def person(provider: Provider, claims: Mapping[str, Any]) -> Provided:
 
 def _roles(text: str) -> dict[str, str]:
     """``Their.Role=officer, Other=viewer`` as a mapping."""
-    found = {}
+    found: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         theirs, _, ours = (p.strip() for p in part.partition("="))
         if ours not in ROLES:

@@ -31,6 +31,7 @@ from web.pages.account import pages as pages_account
 from web.pages.connect import pages as pages_connect
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
+from web.pages.people import pages as pages_people
 from web.pages.posterior import pages as pages_posterior
 from web.pages.schedules import pages as pages_schedules
 from web.pages.trials import pages as pages_trials
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     pages_posterior,
     pages_schedules,
     pages_help,
+    pages_people,
     provider.pages,
     ops.ops,
     api_trials,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.report import figures
 from trials.accounts import ROLES, Role, User
+from trials.apikeys import ApiKey
+from trials.audit import Entry
 from web.access import Permission, permitted
 
 Facts = tuple[tuple[str, str], ...]
@@ -74,3 +76,67 @@ def about(user: User) -> Facts:
         ("Role", role(user.role).label),
         ("Account opened", figures.day(user.created_at)),
     )
+
+
+SCOPES: tuple[tuple[str, str, str], ...] = (
+    ("assign", "Ask which version somebody gets", "For a website or a telephone menu."),
+    ("ingest", "Send contacts, exposures and outcomes", "For a nightly export."),
+    ("read", "Read trials and their results", "For a dashboard."),
+)
+"""What a key may do: the scope, its name and whom it is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One account in the list."""
+
+    number: int
+    name: str
+    email: str
+    role: str
+    how: str
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key in the list."""
+
+    name: str
+    may: str
+    made: str
+    revoked: str
+
+
+def listed(everyone: Sequence[User]) -> list[Person]:
+    """The list of people, open accounts first."""
+    return [
+        Person(number=u.id, name=u.name, email=u.email, role=role(u.role).label,
+               how="Password" if u.has_password else "Sign-in provider",
+               closed=u.disabled_at is not None)
+        for u in sorted(everyone, key=lambda u: (u.disabled_at is not None, u.name.lower()))
+    ]  # fmt: skip
+
+
+def keys(found: Sequence[ApiKey]) -> list[Key]:
+    """The list of keys, those that work first."""
+    names = {scope: label for scope, label, _ in SCOPES}
+    return [
+        Key(name=k.name, may="; ".join(names[s] for s in k.scopes),
+            made=f"{figures.day(k.created_at)}, by {k.created_by}",
+            revoked=figures.day(k.revoked_at) if k.revoked_at else "")
+        for k in sorted(found, key=lambda k: (k.revoked_at is not None, k.name.lower()))
+    ]  # fmt: skip
+
+
+def recorded(entries: Sequence[Entry]) -> list[tuple[str, str, str, str]]:
+    """The record of changes: when, who, what, and about what."""
+    return [
+        (figures.moment(e.at), e.actor, _what(e), e.subject) for e in entries
+    ]  # fmt: skip
+
+
+def _what(entry: Entry) -> str:
+    detail = "; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in sorted(entry.detail.items())
+                       if isinstance(v, str | int | float) and len(str(v)) <= 60)  # fmt: skip
+    return figures.capital(entry.action) + (f" ({detail})" if detail else "")

@@ -41,6 +41,14 @@ PATHS = {
     "/sign-out": 405,
     "/set-up": 404,
     "/account": 200,
+    "/people": 200,
+    "/people/1": 200,
+    "/people/1/role": 405,
+    "/people/1/password": 405,
+    "/people/1/closed": 405,
+    "/keys": 200,
+    "/keys/revoked": 405,
+    "/record": 200,
     "/help": 200,
     "/accessibility": 200,
     "/privacy": 200,
@@ -88,7 +96,9 @@ def test_every_answer_has_the_headers_and_is_not_kept(client, path, status):
 
 def test_no_route_is_forgotten_by_the_list_above(app):
     named = {re.sub(r"<[^>]+>", "*", rule.rule) for rule in app.url_map.iter_rules()}
-    tried = {re.sub(r"(?<=/trials/)[^/]+|(?<=/jobs/)\d+", "*", path) for path in PATHS}
+    tried = {
+        re.sub(r"(?<=/trials/)[^/]+|(?<=/jobs/)\d+|(?<=/people/)\d+", "*", path) for path in PATHS
+    }
     assert named <= tried
 
 
