@@ -112,7 +112,7 @@ def listed(everyone: Sequence[User]) -> list[Person]:
     """The list of people, open accounts first."""
     return [
         Person(number=u.id, name=u.name, email=u.email, role=role(u.role).label,
-               how="Password" if u.has_password else "Sign-in provider",
+               how="Password" if u.has_password else "No password kept here",
                closed=u.disabled_at is not None)
         for u in sorted(everyone, key=lambda u: (u.disabled_at is not None, u.name.lower()))
     ]  # fmt: skip

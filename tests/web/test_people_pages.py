@@ -64,7 +64,7 @@ def test_a_key_is_shown_once_opens_the_api_and_can_be_taken_back(app):
     assert secret not in client.get("/keys").text
     bearer = {"Authorization": f"Bearer {secret}"}
     assert app.test_client().get("/api/v1/trials", headers=bearer).status_code == 200
-    fields = hidden(client.get("/keys"), "/keys/revoked")
+    fields = {**hidden(client.get("/keys"), "/keys/revoked"), "name": "Phone menu"}
     assert client.post("/keys/revoked", data=fields).status_code == 303
     with app.extensions["store"].read() as session:
         assert secret
