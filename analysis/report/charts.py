@@ -6,13 +6,13 @@ that a page cannot show one without the others.
 
 from __future__ import annotations
 
-from analysis.report import marks, phrases
+from analysis.report import displaced, marks, phrases
 from analysis.report.chart import Chart, composed
 from analysis.report.effects import effects_chart
 from analysis.report.figures import capital, listed, number, percent, plural, sentence
 from analysis.report.groups import segments_chart
 from analysis.report.marks import Panel, Row, Rule
-from analysis.report.method import deflection_sentences, fewer_or_more, saved_range
+from analysis.report.method import deflection_sentences
 from analysis.report.reading import (
     Interval,
     Json,
@@ -30,8 +30,10 @@ from trials.definition.model import Metric, Trial
 
 def charts(trial: Trial, result: Json) -> list[Chart]:
     """Every chart the result has figures for, in the order a reader wants them."""
-    drawn = (arms_chart, deflection_chart, effects_chart, segments_chart)
-    return [chart for draw in drawn if (chart := draw(trial, result)) is not None]
+    first = (arms_chart(trial, result), deflection_chart(trial, result))
+    last = (effects_chart(trial, result), segments_chart(trial, result))
+    drawn = (*first, *displaced.charts(trial, result), *last)
+    return [chart for chart in drawn if chart is not None]
 
 
 def arms_chart(trial: Trial, result: Json) -> Chart | None:
@@ -104,8 +106,10 @@ def deflection_chart(trial: Trial, result: Json) -> Chart | None:
             continue
         gross = interval(contrast.get("gross"))
         title = _title(trial, contrast)
-        rows += _deflection_rows(title, net, gross)
-        cells.append((title, *map(_saved_cell, (net, gross)), _leak_cell(contrast)))
+        avoidable = interval(contrast.get("avoidable"))
+        rows += _deflection_rows(title, net, gross, avoidable)
+        cells.append((title, *map(displaced.cell, (net, gross)), _leak_cell(contrast),
+                      displaced.cell(avoidable)))  # fmt: skip
     if not rows:
         return None
     unit = plural(trial.about.unit or "person")
@@ -121,33 +125,19 @@ def deflection_chart(trial: Trial, result: Json) -> Chart | None:
         ],
         title="Contacts really saved",
         conclusion=" ".join(deflection_sentences(trial, result)),
-        columns=("Version", "Net", "Gross", "Leaked back"),
+        columns=("Version", "Net", "Gross", "Leaked back", "Of the net, avoidable"),
         rows=cells,
     )
 
 
-def _deflection_rows(title: str, net: Interval, gross: object) -> list[Row]:
-    rows = [_bar(f"{title}: net", net, "new")]
-    return [*rows, _bar(f"{title}: gross", gross, "quiet")] if isinstance(gross, Interval) else rows
-
-
-def _bar(name: str, found: Interval, kind: marks.Kind) -> Row:
-    return Row(
-        name=name,
-        says=fewer_or_more(found.estimate),
-        value=found.estimate,
-        low=found.low,
-        high=found.high,
-        kind=kind,
-    )
-
-
-def _saved_cell(found: object) -> str:
-    if not isinstance(found, Interval):
-        return "–"
-    said, span = capital(fewer_or_more(found.estimate)), saved_range(found)
-    joins = "between " if " and " in span else ""
-    return f"{said} ({joins}{span})" if span else said
+def _deflection_rows(title: str, net: Interval, gross: object, avoidable: object) -> list[Row]:
+    """Net, the gross figure it came from, and what of the net was avoidable."""
+    rows = [displaced.bar(f"{title}: net", net)]
+    if isinstance(gross, Interval):
+        rows.append(displaced.bar(f"{title}: gross", gross, "quiet"))
+    if isinstance(avoidable, Interval):
+        rows.append(displaced.bar(f"{title}: avoidable", avoidable, "quiet"))
+    return rows
 
 
 def _leak_cell(contrast: Json) -> str:

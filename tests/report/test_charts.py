@@ -8,7 +8,7 @@ import re
 import pytest
 from sample import donor_result, donor_trial, early_result, estimate, letter_result, letter_trial
 
-from analysis.report import charts, render
+from analysis.report import charts, displaced, render
 from analysis.report.pictogram import pictograms
 from analysis.report.words import natural_frequencies
 
@@ -32,8 +32,10 @@ def rules(panel):
     return [layer["data"]["values"][0]["at"] for layer in panel["layer"] if "data" in layer]
 
 
-def test_a_full_result_has_all_four_charts_net_before_every_effect():
-    assert [c.key for c in drawn("letter")] == ["arms", "deflection", "effects", "segments"]
+def test_a_full_result_has_all_its_charts_net_before_every_effect():
+    assert [c.key for c in drawn("letter")] == [
+        "arms", "deflection", "displacement", "effects", "segments",
+    ]  # fmt: skip
     assert [c.key for c in drawn("donor")] == ["arms", "effects"]
 
 
@@ -122,11 +124,39 @@ def test_the_effects_chart_counts_what_came_out_better_and_worse():
 
 def test_the_deflection_chart_shows_net_beside_gross_net_first():
     chart = next(c for c in drawn("letter") if c.key == "deflection")
-    assert values(chart.spec, "value") == [51.6, 71.0]
+    assert values(chart.spec, "value") == [51.6, 71.0, 44.0]
     assert [" ".join(n) for n in values(chart.spec, "name")] == [
-        "One thing to do: net", "One thing to do: gross",
+        "One thing to do: net", "One thing to do: gross", "One thing to do: avoidable",
     ]  # fmt: skip
-    assert chart.rows[0][-1] == "27% (8% to 46%)"
+    assert chart.rows[0][3:] == (
+        "27% (8% to 46%)", "44 fewer contacts (between 19 and 69 fewer contacts)",
+    )  # fmt: skip
+
+
+def test_where_contacts_went_is_told_by_place_by_day_and_by_what_followed():
+    result = letter_result()
+    (contrast,) = result["deflection"]["contrasts"]
+    contrast["lines"] = {"Benefits": {"estimate": -9.0, "low": -15.0, "high": -3.0}}
+    contrast["cumulative"] = [
+        {"day": day, "estimate": saved, "low": saved - 20, "high": saved + 20}
+        for day, saved in ((1, 60.0), (2, 57.0), (4, 55.0), (28, 51.6))
+    ]  # fmt: skip
+    result["deflection"]["repeats"] = [
+        {"by": "line", "arm": "current", "origin": "Benefits", "next": then, "contacts": 400,
+         "share": share, "low": share - 0.02, "high": share + 0.02}
+        for then, share in ((None, 0.35), ("Council Tax", 0.18))
+    ]  # fmt: skip
+    ledger, days, followed = displaced.charts(letter_trial(), result)
+
+    assert "Benefits with ‘One thing to do’" in ledger.conclusion
+    assert ("One thing to do", "Webchat (channel)",
+            "4 more contacts (12 more contacts to 4 fewer contacts)") in ledger.rows  # fmt: skip
+    assert [row[1] for row in days.rows] == ["1", "2", "28"]
+    assert "60 fewer contacts by day 1, 52 fewer contacts by day 28" in days.conclusion
+    assert [row[1:] for row in followed.rows] == [
+        ("Benefits", "Any line", "35.0% (33.0% to 37.0%)"),
+        ("Benefits", "Council Tax", "18.0% (16.0% to 20.0%)"),
+    ]
 
 
 def test_gross_is_never_drawn_without_net():

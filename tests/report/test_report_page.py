@@ -91,7 +91,7 @@ def test_every_contents_link_leads_somewhere(letter):
 
 def test_every_chart_stands_with_its_sentence_and_its_table(letter):
     figures = letter.find_all("figure", class_="sp-chart")
-    assert len(figures) == 4
+    assert len(figures) == 5
     for figure in figures:
         assert figure.find("figcaption").p.get_text(strip=True)
         assert figure.find("table").find("tbody").find("tr")
