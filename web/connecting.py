@@ -23,12 +23,12 @@ class Recipe:
 def recipes(trial: Trial, home: str, allowed: tuple[str, ...]) -> list[Recipe]:
     """What fits ``trial``, the likeliest first. ``home`` is the address of this server."""
     kind, channel = trial.design.kind, trial.about.channel
-    if kind == "switchback":
-        return _by_calendar(trial)
-    if kind == "stepped-wedge":
-        return _wedge(trial)
-    if channel in LISTS or kind == "cluster" or trial.design.strata or trial.design.namespace:
+    if kind in ("switchback", "stepped-wedge"):
+        return _by_calendar(trial) if kind == "switchback" else _wedge(trial)
+    if channel in LISTS or kind == "cluster" or trial.design.namespace:
         return _by_list(trial)
+    if trial.design.strata and channel is not None:
+        return _within_strata(trial, home)
     if channel == "ivr":
         return _telephone(trial, home)
     if channel in WEBSITE or channel is None:
@@ -83,6 +83,20 @@ def _by_list(trial: Trial) -> list[Recipe]:
                "asks for, and a reference, so that deliveries can be matched.",
                f"signpost units add {key} list.csv --out {key}-files --format notify"),
     ]  # fmt: skip
+
+
+def _within_strata(trial: Trial, home: str) -> list[Recipe]:
+    given = ", ".join(f'"{name}": "…"' for name in trial.design.strata)
+    return [
+        Recipe(
+            "Ask once it is certain that somebody takes part",
+            "The stratum goes with the question. The next version is not known before, and is used "
+            "up by asking: confirm first that the person may take part.",
+            f"curl -s {home}/api/v1/trials/{trial.key}/assign \\\n"
+            '  -H "Authorization: Bearer YOUR-KEY" -H "Content-Type: application/json" \\\n'
+            f'  -d \'{{"unit": "chat-17", "attributes": {{{given}}}}}\'',
+        )
+    ]
 
 
 def _telephone(trial: Trial, home: str) -> list[Recipe]:
