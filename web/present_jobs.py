@@ -53,6 +53,7 @@ class Page:
     files: tuple[str, ...]
     trial: str | None
     has_report: bool
+    paper: int | None
     cancellable: bool
 
 
@@ -77,6 +78,7 @@ def page(job: Job) -> Page:
         files=tuple(result.get("files", ())) if job.state == "done" else (),
         trial=str(trial) if trial else None,
         has_report=job.state == "done" and "run" in result,
+        paper=result.get("paper") if job.state == "done" else None,
         cancellable=not job.over and not job.cancelling,
     )  # fmt: skip
 

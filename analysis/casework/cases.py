@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,12 +24,16 @@ from trials.store.tables import TrialRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """Which case: the arm (by default the verdict's) and figures that win over the register."""
+    """Which case: the arm (by default the verdict's) and figures that win over the register.
+
+    ``weeks_more`` is the further length of trial whose worth is asked.
+    """
 
     key: str
     arm: str | None = None
     over: Register | None = None
     seed: int = 1
+    weeks_more: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +81,10 @@ def input_of(
 ) -> CaseInput:
     """What the case is made from, figures of ``ask`` before those of the register."""
     held = register.of_trial(session, record.key)
-    return worth.case_input(
+    given = worth.case_input(
         record.definition, result, register=_over(held, ask.over), arm=ask.arm, seed=ask.seed
     )
+    return replace(given, weeks_more=ask.weeks_more)
 
 
 def _over(held: Register, over: Register | None) -> Register:
@@ -138,8 +143,6 @@ def _own_input(session: Session, key: str) -> CaseInput | None:
 
 
 def _made(given: CaseInput, common: Register) -> CaseForScaling | None:
-    from dataclasses import replace
-
     both = {**common.given, **given.register.given}
     try:
         return make_case(replace(given, register=replace(given.register, given=both)))

@@ -59,21 +59,24 @@ def set_step(
 
 
 def finish_step(
-    session: Session, number: int, *, on: date, outcome: str, actor: str, version: int | None = None
-) -> Step:
-    """Say that a step is done, and what came of it.
+    session: Session, number: int, *, on: date, outcome: str, actor: str,
+    version: int | None = None, trial: str | None = None,
+) -> Step:  # fmt: skip
+    """Say that a step is done, and what came of it; with ``trial``, only a step of that trial.
 
     Raises:
         NotFound: there is no such step.
         Conflict: it was finished, or changed since it was read.
     """
     row = session.get(NextStepRow, number, with_for_update=True)
-    if row is None:
+    key = None if row is None else session.scalar(
+        sa.select(TrialRow.key).where(TrialRow.id == row.trial_id)
+    )  # fmt: skip
+    if row is None or key is None or (trial is not None and trial != key):
         raise NotFound(f"there is no next step {number}", "see the trial's page")
     if row.done_on is not None or (version is not None and version != row.version):
         raise Conflict("somebody else has changed this step", "read what it says now")
     row.done_on, row.outcome, row.version = on, outcome.strip(), row.version + 1
-    key = session.scalar(sa.select(TrialRow.key).where(TrialRow.id == row.trial_id)) or ""
     audit.record(session, "next step done", key, actor=actor,
                  detail={"what": row.what, "on": on.isoformat(),
                          "outcome": row.outcome})  # fmt: skip

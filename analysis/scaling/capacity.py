@@ -18,6 +18,7 @@ from analysis.scaling.erlang import Steady
 from analysis.scaling.fit import fit
 from analysis.scaling.line import GROWS, LOOP, Line
 from analysis.scaling.question import CapacityRequest, Interval, check
+from trials.errors import Invalid, Problem
 
 _LONG_PATIENCE = 3600.0
 FLAT = "Calls arrive evenly and at random within each stretch and join one queue."
@@ -50,7 +51,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIf:
-    """The line after demand or handling time changes, without and with the call-back loop.
+    """The line after demand, handling time or staff change, without and with the call-back loop.
 
     ``agents_for_target`` counts the call-backs that vanish; ``fte_freed`` compares it with the
     agents the target needs today.
@@ -58,6 +59,7 @@ class WhatIf:
 
     demand_change: float
     aht_change: float
+    agents_added: float
     without_retrials: State
     with_retrials: State
     agents_for_target: float
@@ -68,6 +70,7 @@ class WhatIf:
         return {
             "demand_change": self.demand_change,
             "aht_change": self.aht_change,
+            "agents_added": self.agents_added,
             "without_retrials": self.without_retrials.to_json(),
             "with_retrials": self.with_retrials.to_json(),
             "agents_for_target": self.agents_for_target,
@@ -267,10 +270,14 @@ def _what_if(
     request: CapacityRequest, parts: Sequence[_Part], needs: Sequence[float], *, target: float,
     shrinkage: float,
 ) -> WhatIf | None:  # fmt: skip
-    if request.demand_change == 0 and request.aht_change == 0:
+    if request.demand_change == request.aht_change == request.agents_added == 0:
         return None
     change, slower = request.demand_change, 1 + request.aht_change
-    scaled = [_changed(part, change, slower) for part in parts]
+    scaled = [_changed(part, request) for part in parts]
+    if min(part.line.agents for part in scaled) < 1:
+        left = min(part.line.agents for part in scaled)
+        problem = Problem("agents-added", f"{left:.3g} agents would be left", "leave at least 1")
+        raise Invalid("the capacity question", [problem])
     unique = [part.line.unique * (1 + change) * slower for part in parts]
     pairs = list(zip(scaled, unique, strict=True))
     unlooped = [(part.line.load, part.line.now()) for part in scaled]
@@ -280,6 +287,7 @@ def _what_if(
     return WhatIf(
         demand_change=change,
         aht_change=request.aht_change,
+        agents_added=request.agents_added,
         without_retrials=_state(scaled, unlooped, request),
         with_retrials=_state(scaled, looped, request),
         agents_for_target=agents,
@@ -287,10 +295,13 @@ def _what_if(
     )
 
 
-def _changed(part: _Part, change: float, slower: float) -> _Part:
-    """The stretch with all its calls and its handling time changed, call-backs in proportion."""
+def _changed(part: _Part, request: CapacityRequest) -> _Part:
+    """The stretch with all its calls, handling time and staff changed, call-backs in proportion."""
     line = part.line
-    return replace(part, line=replace(line, rate=line.rate * (1 + change), aht=line.aht * slower))
+    return replace(part, line=replace(
+        line, rate=line.rate * (1 + request.demand_change),
+        aht=line.aht * (1 + request.aht_change), agents=line.agents + request.agents_added,
+    ))  # fmt: skip
 
 
 def _finite(value: float) -> float | Absent:
@@ -312,7 +323,8 @@ def _notes(request: CapacityRequest, patience: float | None) -> tuple[str, ...]:
         notes.append("Nobody hangs up in this model, so nobody rings back.")
     if request.profile:
         notes.append("Each interval is taken at its own long run; call-backs stay within it.")
-    if request.demand_change and patience is not None and request.retry:
+    moved = request.demand_change or request.agents_added
+    if moved and patience is not None and request.retry:
         notes.append(
             "The gain from fewer call-backs is modelled, not measured: do not add it to a trial's "
             "net deflection."

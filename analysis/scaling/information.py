@@ -60,10 +60,9 @@ class Information:
             return f"Knowing the effect exactly would be worth £{self.effect:,.0f}."
         more = self.more_weeks
         verdict = "more" if more.net > 0 else "less"
-        weeks = f"{more.weeks:g} more week{'s' if more.weeks != 1 else ''} of trial"
-        return (
-            f"{weeks} is worth £{more.worth:,.0f}, {verdict} than the £{more.cost:,.0f} it costs."
-        )
+        one = more.weeks == 1
+        weeks = f"{more.weeks:g} more week{'' if one else 's'} of trial {'is' if one else 'are'}"
+        return f"{weeks} worth £{more.worth:,.0f}, {verdict} than the £{more.cost:,.0f} of waiting."
 
     def to_json(self) -> dict[str, Any]:
         """``perfect``, ``effect``, ``more_weeks`` and the sentence."""

@@ -46,7 +46,8 @@ class CapacityRequest:
     ``fit`` finds agents and patience from what was observed instead. ``retry`` is the share of
     callers who give up that ring again, ``shrinkage`` the share of paid time off the phones; these
     and ``target_wait`` (seconds) have listed defaults. ``demand_change`` asks what if unique
-    demand changed by that fraction (-0.02: 2% fewer needs to call) and ``aht_change`` likewise.
+    demand changed by that fraction (-0.02: 2% fewer needs to call) and ``aht_change`` likewise;
+    ``agents_added`` asks what if there were so many more agents at every hour (fewer if negative).
     ``profile`` divides the day; without it the day is one flat stretch.
     """
 
@@ -62,6 +63,7 @@ class CapacityRequest:
     shrinkage: float | None = None
     demand_change: float = 0.0
     aht_change: float = 0.0
+    agents_added: float = 0.0
     profile: tuple[Interval, ...] = field(default=())
 
     def settings(self) -> dict[str, Assumption]:
@@ -108,6 +110,7 @@ def _numbers(r: CapacityRequest) -> Iterator[Problem]:
         yield from _between("shrinkage", r.shrinkage, 0.0, 0.95, "as a fraction")
     yield from _between("demand-change", r.demand_change, -0.99, 10.0, "as a fraction")
     yield from _between("aht-change", r.aht_change, -0.99, 10.0, "as a fraction")
+    yield from _between("agents-added", r.agents_added, -MAX_AGENTS, MAX_AGENTS, "agents")
     if r.fit is not None:
         yield from _between("wait", r.fit.wait, 0.0, 36_000.0, "seconds", open_low=True)
         yield from _between("abandoned", r.fit.abandoned, 0.0, 1.0, "as a fraction", open_low=True)

@@ -275,6 +275,36 @@ def assumption_line(a: Assumption) -> tuple[str, str]:
     return capital(_meaning(a.name)), _assumption(a)
 
 
+def figure_of(a: Assumption) -> str:
+    """The figure with its unit: ``£5.88 a contact``."""
+    return _figure(a.value, a.unit)
+
+
+def range_of(a: Assumption) -> str:
+    """Its range, ``£2.83 to £6.55``; empty where it is taken as certain."""
+    if a.low is None or a.high is None:
+        return ""
+    return f"{_bare(a.low, a.unit)} to {_bare(a.high, a.unit)}"
+
+
+def origin_of(a: Assumption) -> str:
+    """Where it comes from and of when, with how far that can be relied on."""
+    text = f"{capital(a.source)}, {a.dated}" if a.dated else capital(a.source)
+    return f"{text} ({MARKS[a.mark]})"
+
+
+def threshold_row(t: Threshold) -> tuple[str, str, str]:
+    """An input, where it stands, and where the case turns."""
+    at = t.breaks_even
+    if t.name == EFFECT:
+        stands = f"{significant(1000 * t.central)} fewer contacts per 1,000"
+        turns = "" if isinstance(at, Absent) else f"{significant(1000 * at)} per 1,000"
+    else:
+        stands = _figure(t.central, t.unit)
+        turns = "" if isinstance(at, Absent) else _figure(at, t.unit)
+    return capital(_meaning(t.name)), stands, turns or "No value of it turns the case"
+
+
 def middle(found: Range | Absent, *, money: bool = False) -> str:
     """The median alone, for setting large; a dash where there is none."""
     if isinstance(found, Absent) or not math.isfinite(found.median):

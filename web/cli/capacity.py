@@ -30,6 +30,7 @@ from web.cli.context import Context, json_option, pass_context, say
     "--demand-change", type=float, default=0.0, help="What if demand changes, e.g. -0.02."
 )
 @click.option("--aht-change", type=float, default=0.0, help="What if handling time changes.")
+@click.option("--agents-added", type=float, default=0.0, help="What if there were more agents.")
 @click.option(
     "--profile",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -29,6 +29,7 @@ HANDLERS = {
     "import-outcomes": "web.jobs.intake:outcomes",
     "import-contacts": "web.jobs.intake:contacts",
     "import-reasons": "web.jobs.intake:reasons",
+    "make-paper": "web.jobs.papers:make",
 }
 
 TITLES = {
@@ -39,6 +40,7 @@ TITLES = {
     "import-outcomes": "Outcomes from a file",
     "import-contacts": "Contacts from a file",
     "import-reasons": "Wrap codes and their reasons from a file",
+    "make-paper": "Paper",
 }
 
 

@@ -39,8 +39,9 @@ css("app");
 css("report");
 const components = readFileSync(join(govuk, "govuk-frontend.min.js"), "utf8");
 write("govuk-frontend.js", components.replace(/\n?\/\/# sourceMappingURL=.*\n?$/, "\n"));
-write("progress.js", readFileSync(join(source, "progress.js"), "utf8"));
-write("site.js", readFileSync(join(source, "site.js"), "utf8"));
+for (const name of ["progress.js", "site.js", "whatif.js"]) {
+  write(name, readFileSync(join(source, name), "utf8"));
+}
 const script = readFileSync(join(source, "app.js"), "utf8");
 write("app.js", script.replace(/"\.\/([\w-]+\.js)"/g, (_, name) => `"./${names[name]}"`));
 write("signpost.svg", readFileSync(join(source, "signpost.svg"), "utf8"));

@@ -10,6 +10,7 @@ import {
   createAll,
 } from "./govuk-frontend.js";
 import "./progress.js";
+import "./whatif.js";
 
 for (const component of [
   Button,
