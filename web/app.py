@@ -28,10 +28,17 @@ from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages import provider
 from web.pages.account import pages as pages_account
+from web.pages.afterwards import pages as pages_afterwards
+from web.pages.assumptions import pages as pages_assumptions
+from web.pages.capacity import pages as pages_capacity
+from web.pages.cases import pages as pages_cases
 from web.pages.connect import pages as pages_connect
+from web.pages.decisions import pages as pages_decisions
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
+from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
+from web.pages.portfolio import pages as pages_portfolio
 from web.pages.posterior import pages as pages_posterior
 from web.pages.schedules import pages as pages_schedules
 from web.pages.trials import pages as pages_trials
@@ -46,6 +53,13 @@ BLUEPRINTS = (
     pages_help,
     pages_people,
     provider.pages,
+    pages_afterwards,
+    pages_assumptions,
+    pages_capacity,
+    pages_cases,
+    pages_decisions,
+    pages_papers,
+    pages_portfolio,
     ops.ops,
     api_trials,
     api_assign,

@@ -9,7 +9,9 @@ from web.filled import Filled
 PARTS = ("day", "month", "year")
 
 
-def read(filled: Filled, name: str, what: str, *, needed: bool = True) -> tuple[date | None, Filled]:
+def read(
+    filled: Filled, name: str, what: str, *, needed: bool = True
+) -> tuple[date | None, Filled]:
     """The date in the boxes ``name-day`` and so on, and the form with what is wrong with it."""
     typed = [filled[f"{name}-{part}"] for part in PARTS]
     if not any(typed):

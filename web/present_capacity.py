@@ -14,7 +14,7 @@ from analysis.report.render import svg
 from analysis.report.view import Drawn
 from analysis.scaling import words
 from analysis.scaling.capacity import CapacityAnswer, State, answer
-from analysis.scaling.question import CapacityRequest, Observed, read_profile
+from analysis.scaling.question import CapacityRequest, Interval, Observed, read_profile
 from analysis.scaling.wait import WaitConsequence
 from trials.errors import Invalid, SignpostError
 from web.filled import Filled
@@ -89,12 +89,7 @@ def question(filled: Filled) -> tuple[CapacityRequest | None, Filled]:
     if ("wait" in found) != ("abandoned" in found):
         filled = filled.wrong("wait" if "wait" not in found else "abandoned",
                               "Give both what callers waited and how many gave up.")  # fmt: skip
-    profile = ()
-    if filled["profile"]:
-        try:
-            profile = read_profile(filled["profile"])
-        except Invalid as refused:
-            filled = filled.wrong("profile", "; ".join(str(p) for p in refused.problems))
+    profile, filled = _profile(filled)
     if filled.problems:
         return None, filled
     wait, gone = found.pop("wait", None), found.pop("abandoned", None)
@@ -106,6 +101,16 @@ def question(filled: Filled) -> tuple[CapacityRequest | None, Filled]:
     return CapacityRequest(fit=fit, profile=profile, **known), filled
 
 
+def _profile(filled: Filled) -> tuple[tuple[Interval, ...], Filled]:
+    """The intervals of the day, and the form with what is wrong with them."""
+    if not filled["profile"]:
+        return (), filled
+    try:
+        return read_profile(filled["profile"]), filled
+    except Invalid as refused:
+        return (), filled.wrong("profile", "; ".join(str(p) for p in refused.problems))
+
+
 def refused(filled: Filled, failure: SignpostError) -> Filled:
     """The form with each problem beside its field."""
     if not isinstance(failure, Invalid):
@@ -114,7 +119,9 @@ def refused(filled: Filled, failure: SignpostError) -> Filled:
         name = _PLACES.get(problem.place, problem.place)
         if problem.place.startswith(("interval", "profile")):
             name = "profile"
-        remedy = problem.remedy.replace("--agents, or --fit with what was observed", "them, or what callers waited and how many gave up")  # fmt: skip # noqa: E501
+        remedy = problem.remedy
+        if problem.place == "agents" and "--" in remedy:
+            remedy = "give them, or what callers waited and how many gave up"
         filled = filled.wrong(name, figures.sentence(f"{problem.says}; {remedy}"))
     return filled
 
@@ -180,8 +187,14 @@ def _rows(found: CapacityAnswer) -> tuple[tuple[str, ...], ...]:
         (name, *(_said(getattr(state, field), form) for state in states))
         for name, field, form in measures
     ]
-    need = [found.agents_for_target, *([after.agents_for_target] * (len(states) - 1) if after else [])]
-    has = [found.agents, *([found.agents + after.agents_added] * (len(states) - 1) if after else [])]
+    need = [
+        found.agents_for_target,
+        *([after.agents_for_target] * (len(states) - 1) if after else []),
+    ]
+    has = [
+        found.agents,
+        *([found.agents + after.agents_added] * (len(states) - 1) if after else []),
+    ]
     rows += [
         ("Agents answering" + (" (fitted)" if found.fitted else ""),
          *(figures.number(n, 1) for n in has)),
@@ -218,30 +231,30 @@ def _chart(request: CapacityRequest, found: CapacityAnswer) -> Drawn | None:
         )  # fmt: skip
         if isinstance(wait, Absent):
             continue
-        rows.append(Row(name=f"{figures.number(has + more, 1)} agents", value=wait, low=None,
-                        high=None, says=_seconds(wait), kind="new" if more == 0 else "quiet"))  # fmt: skip
+        kind: marks.Kind = "new" if more == 0 else "quiet"
+        name = f"{figures.number(has + more, 1)} agents"
+        rows.append(Row(name=name, value=wait, low=None, high=None, says=_seconds(wait), kind=kind))
     if len(rows) < 2:
         return None
     chart = composed(
         "waits", [Panel(rows=rows, axis="Average wait of answered calls, seconds", bars=True,
                         rules=[Rule(at=target, dash=(5, 3), colour=marks.HARM)])],
         title="The wait, with fewer or more agents",
-        conclusion=_chart_says(rows, target, found, request),
+        conclusion=_chart_says(target, found, request),
         columns=("Agents answering", "Average wait of answered calls"),
         rows=[(row.name, row.says) for row in rows],
     )  # fmt: skip
     return Drawn(chart=chart, svg=svg(chart), narrow=svg(chart, narrow=True))
 
 
-def _chart_says(
-    rows: list[Row], target: float, found: CapacityAnswer, request: CapacityRequest
-) -> str:
+def _chart_says(target: float, found: CapacityAnswer, request: CapacityRequest) -> str:
     need = found.agents_for_target if found.what_if is None else found.what_if.agents_for_target
     has = found.agents + request.agents_added
     gap = need - has
     goal = f"The dashed line is the target of {figures.number(target)} seconds"
     if gap > 0.05:
-        return f"{goal}: {figures.number(gap, 1)} more agents than the {figures.number(has, 1)} there would reach it."
+        more, there = figures.number(gap, 1), figures.number(has, 1)
+        return f"{goal}: {more} more agents than the {there} there would reach it."
     return f"{goal}: it is met, with {figures.number(-gap, 1)} agents to spare."
 
 

@@ -23,7 +23,7 @@ from web.present import State
 
 CHOICES: tuple[tuple[Decision, str, str], ...] = (
     ("scale", "Scale it up", "Everybody the service writes to or speaks with gets it."),
-    ("scale-with-conditions", "Scale it up, on conditions", "Each condition is checked as it is met."),
+    ("scale-with-conditions", "Scale it up, on conditions", "Each condition is checked when met."),
     ("extend", "Carry the trial on", "Decide once more is known."),
     ("adapt", "Change it and test it again", "The idea may be right; this version is not."),
     ("stop", "Stop", "Keep the present way, and spend no more on this change."),

@@ -22,8 +22,9 @@ from web.present import State
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Whom it reaches, and for how long", (
         "eligible_volume", "reach", "fidelity", "transfer", "persistence_half_life_months")),
-    ("What a contact costs", tuple(n for n in SPECS if n.startswith("cost_per_contact")) + (
-        "annual_pay", "on_cost_rate", "telephony_cost_per_contact")),
+    ("What a contact costs", (
+        *(n for n in SPECS if n.startswith("cost_per_contact")), "annual_pay", "on_cost_rate",
+        "telephony_cost_per_contact")),
     ("The work a contact takes", (
         "aht_seconds", "contract_hours", "shrinkage", "occupancy", "working_days_per_year")),
     ("What the change costs", ("setup_cost", "running_cost_per_year", "weekly_trial_cost")),
@@ -38,7 +39,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Safeguards and service", (
         "equity_harm_margin", "small_cell_minimum", "target_wait_seconds", "retry")),
 )  # fmt: skip
-"""The register in the order in which a finance officer reads it; a test sees that none is missing."""
+"""The register in the order in which a finance officer reads it."""
 
 _STATES = {
     "default": State("default", "Default", "yellow"),

@@ -13,10 +13,12 @@ from web.filled import Filled
 from web.present_figures import parsed
 
 MECHANISMS = (
-    ("none", "Nothing: it is officers’ time only", "No budget falls. The saving is real, but it is not cash."),
+    ("none", "Nothing: it is officers’ time only", "No budget falls."),
     ("post-deleted", "Whole posts are deleted", "Needs the number of posts and the cost of one."),
-    ("agency-shift-cancelled", "Agency shifts are cancelled", "Needs the length and the invoice of a shift."),
-    ("contract-price", "The supplier is paid by the contact", "Needs the contract’s price of a contact."),
+    ("agency-shift-cancelled",
+     "Agency shifts are cancelled", "Needs the length and the invoice of a shift."),
+    ("contract-price",
+     "The supplier is paid by the contact", "Needs the contract’s price of a contact."),
 )  # fmt: skip
 _SHARES = frozenset({"retry", "shrinkage", "abandoned"})
 _NUMBERS = (*NEEDED, *OPTIONAL, *SEEN)
@@ -66,8 +68,10 @@ def refused(filled: Filled, failure: Invalid) -> Filled:
             name = next((k for k in _NUMBERS if problem.says.endswith(f"no {k}")), "")
         if not name and problem.place == "mechanism":
             name = "kind"
-        text = figures.sentence(f"{problem.says}; {problem.remedy}" if problem.remedy else problem.says)
-        filled = filled.wrong(name, text)
+        text = figures.sentence(
+            f"{problem.says}; {problem.remedy}" if problem.remedy else problem.says
+        )
+        filled = filled.wrong(name, figures.sentence(text))
     return filled
 
 

@@ -9,12 +9,18 @@ from analysis.casework.papers import FORMATS, KINDS, Format, Kept, Kind
 from analysis.report import figures
 
 NAMES: dict[Kind, tuple[str, str]] = {
-    "dossier": ("The dossier", "The full breakdown: plan, wording, data and checks, results, case, decision, hashes."),
-    "committee": ("Committee paper", "The headings of a report to committee, legal and financial implications filled in."),
-    "case": ("The case on one page", "For a section 151 officer: what it is worth, to whom, and how sure."),
-    "poster": ("Poster", "One sheet for a wall: what was changed, what it did, what happens now."),
-    "public": ("Public summary", "For the people it was about: no statistics, nothing left out that matters."),
-    "equality": ("Equality extract", "What an equality impact assessment takes from the trial."),
+    "dossier": ("The dossier",
+        "The full breakdown: plan, wording, checks, results, case, decision."),
+    "committee": ("Committee paper",
+        "The headings of a report to committee, with its financial implications."),
+    "case": ("The case on one page",
+        "For a section 151 officer: what it is worth, to whom, and how sure."),
+    "poster": ("Poster",
+        "One sheet for a wall: what was changed, what it did, what happens now."),
+    "public": ("Public summary",
+        "For the people it was about: no statistics, nothing left out that matters."),
+    "equality": ("Equality extract",
+        "What an equality impact assessment takes from the trial."),
 }  # fmt: skip
 FORMAT_NAMES: dict[Format, str] = {
     "html": "Web page", "pdf": "PDF", "docx": "Word", "csv": "CSV", "json": "JSON",

@@ -137,7 +137,8 @@ def _page(key: str, filled: Filled) -> str:
         filled = Filled({"holdback": "10", "waves": "3", "days_between": "28", **_today("starts"),
                          **_today("on"), **_today("measured"), **_today("counted")})  # fmt: skip
     return render_template(
-        "pages/case/afterwards.html", record=record, filled=filled, decided=record.state == "decided",
+        "pages/case/afterwards.html", record=record, filled=filled,
+        decided=record.state == "decided",
         waves=present_decision.waves(plan) if plan else (),
         measurements=present_decision.measurements(measured),
         chart=present_decision.holdback_chart(measured),

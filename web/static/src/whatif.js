@@ -12,7 +12,7 @@ function slide(box) {
   range.min = box.dataset.low;
   range.max = box.dataset.high;
   range.step = box.dataset.step;
-  range.value = input.value || 0;
+  range.value = input.value || box.dataset.rest || 0;
   range.setAttribute("aria-label", `${box.dataset.label}, slider`);
   range.addEventListener("input", () => {
     input.value = range.value;
