@@ -177,11 +177,9 @@ def headline(case: CaseForScaling) -> str:
         f"is worth {words.pounds(npv.median)}" if npv.median >= 0
         else f"costs {words.pounds(-npv.median)} more than it saves"
     )  # fmt: skip
-    cash = q["cash_releasing"]
-    some = not isinstance(cash, Absent) and cash.median > 0
-    ledger = f"{words.pounds(cash.median)} a year of it leaves the ledger" if some else (
-        "none of it is cash"
-    )  # fmt: skip
+    cash, ledger = q["cash_releasing"], "none of it is cash"
+    if not isinstance(cash, Absent) and cash.median > 0:
+        ledger = f"{words.pounds(cash.median)} a year of it leaves the ledger"
     return (
         f"Rolled out, it would {way} about {figures.number(abs(contacts.median))} contacts in the "
         f"first year. Over {case.years} years it {worth}; {ledger}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.report import figures
 from analysis.scaling.line_table import NEEDED, OPTIONAL, SEEN
-from analysis.scaling.mechanism import KINDS, Mechanism
+from analysis.scaling.mechanism import KINDS
 from trials.errors import Invalid
 from web.filled import Filled
 from web.present_figures import parsed
@@ -73,9 +73,3 @@ def refused(filled: Filled, failure: Invalid) -> Filled:
         )
         filled = filled.wrong(name, figures.sentence(text))
     return filled
-
-
-def needs(kind: str) -> tuple[str, ...]:
-    """The figures a mechanism cannot do without."""
-    known = next((k for k in KINDS if k == kind), "none")
-    return Mechanism(kind=known).needs
