@@ -17,6 +17,8 @@ import platformdirs
 
 from trials import provided
 from trials.errors import SignpostError
+from trials.mail import settings as mail_settings
+from trials.mail.settings import MailSettings
 from trials.people.keys import Keys, make_once
 from trials.provided import Provider
 
@@ -38,6 +40,7 @@ class Settings:
     requests_per_second: int = 0
     allowed_origins: tuple[str, ...] = ()
     provider: Provider | None = None
+    mail: MailSettings = field(default_factory=MailSettings)
 
 
 def load(environ: Mapping[str, str] | None = None, *, database_url: str | None = None) -> Settings:
@@ -63,6 +66,7 @@ def load(environ: Mapping[str, str] | None = None, *, database_url: str | None =
         requests_per_second=_whole(env, "SIGNPOST_REQUESTS_PER_SECOND", 0),
         allowed_origins=_origins(env, "SIGNPOST_ALLOWED_ORIGINS"),
         provider=provided.load(env),
+        mail=mail_settings.load(env),
     )
 
 

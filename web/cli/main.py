@@ -26,6 +26,7 @@ COMMANDS = {
     "import": "web.cli.importing:import_",
     "key": "web.cli.key:key",
     "object": "web.cli.objection:object_",
+    "mail": "web.cli.mail:mail",
     "observe": "web.cli.observe:observe",
     "power": "web.cli.power:power",
     "reconcile": "web.cli.reconcile:reconcile_",

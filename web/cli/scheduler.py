@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import click
 
 from web.cli.context import Context, json_option, pass_context, say
@@ -10,12 +12,17 @@ from web.cli.worker import stopping
 
 @click.command()
 @click.option("--once", is_flag=True, help="Fire what is due now, then stop.")
+@click.option("--no-mail", is_flag=True, help="Send no mail from here.")
 @click.option("--beside", is_flag=True, hidden=True, help="Stop when whoever started it does.")
 @json_option
 @pass_context
-def scheduler(context: Context, once: bool, beside: bool) -> None:
-    """Ask for analyses and mails when they are due; one clock is active however many run."""
+def scheduler(context: Context, once: bool, no_mail: bool, beside: bool) -> None:
+    """Ask for analyses and mails when they are due, and send mails.
+
+    One clock is active however many run; any number may send.
+    """
     from web.jobs import clock
+    from web.mail import postman
 
     if once:
         clock.sync(context.store)
@@ -23,4 +30,10 @@ def scheduler(context: Context, once: bool, beside: bool) -> None:
         say(context, f"Asked for {len(fired):,} jobs", {"jobs": fired})
         return
     click.echo("The clock is running (stop it with Ctrl-C)", err=True)
-    clock.Clock(context.store).run(stopping(beside=beside))
+    stop = stopping(beside=beside)
+    sender = threading.Thread(target=postman.of(context.store, context.settings).run, args=(stop,))
+    if not no_mail:
+        sender.start()
+    clock.Clock(context.store).run(stop)
+    if not no_mail:
+        sender.join()

@@ -39,6 +39,12 @@ from trials.store.tables.jobs import (
 from trials.store.tables.keys import (
     ApiKeyRow,
 )
+from trials.store.tables.mails import (
+    OutboxRow,
+    SentReportRow,
+    SubscriptionRow,
+    WebhookRow,
+)
 from trials.store.tables.online import (
     ClaimRow,
     LeftOutRow,
@@ -121,6 +127,7 @@ __all__ = [
     "LeftOutRow",
     "MetricRow",
     "NextStepRow",
+    "OutboxRow",
     "OutcomeRow",
     "PaperRow",
     "PlaceRow",
@@ -135,15 +142,18 @@ __all__ = [
     "ScheduleRunRow",
     "SealRow",
     "SecondCodingRow",
+    "SentReportRow",
     "SessionRow",
     "SharedHoldoutRow",
     "SignOffRow",
     "SourceRow",
     "StatementRow",
     "SubmissionRow",
+    "SubscriptionRow",
     "TimetableRow",
     "TrialRow",
     "TurnedAwayRow",
     "UnitRow",
     "UserRow",
+    "WebhookRow",
 ]

@@ -1,0 +1,1 @@
+"""What is to be sent and to whom, as the database knows it; nothing here speaks to a server."""
