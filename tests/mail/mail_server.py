@@ -26,7 +26,7 @@ class Mailbox:
         self.received, self.tried = [], []
         self.to, self.at_end, self.hook = {}, [], None
 
-    async def handle_RCPT(self, server, session, envelope, address, options):
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
         self.tried.append(address)
         said = self.to.get(address, [])
         answer = said.pop(0) if said else "250 OK"
@@ -34,7 +34,7 @@ class Mailbox:
             envelope.rcpt_tos.append(address)
         return answer
 
-    async def handle_DATA(self, server, session, envelope):
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         answer = self.at_end.pop(0) if self.at_end else "250 2.0.0 taken"
         if callable(answer):
             answer = answer()

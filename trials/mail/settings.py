@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from trials.errors import SignpostError
@@ -34,7 +34,6 @@ class MailSettings:
     notify_template: str = ""
     notify_url: str = NOTIFY
     resend_in_doubt: bool = False
-    link_days: int = 30
     webhook_hosts: tuple[str, ...] = ()
 
     @property
@@ -50,7 +49,6 @@ def load(env: Mapping[str, str]) -> MailSettings:
         sender=_sender(env),
         ca_file=env.get("SIGNPOST_MAIL_CA_FILE", ""),
         resend_in_doubt=_doubt(env),
-        link_days=_days(env),
         webhook_hosts=tuple(
             h.lower() for h in re.split(r"[\s,]+", env.get("SIGNPOST_WEBHOOK_HOSTS", "")) if h
         ),
@@ -62,7 +60,7 @@ def load(env: Mapping[str, str]) -> MailSettings:
     return found
 
 
-def _way(url: str, env: Mapping[str, str]) -> dict[str, object]:
+def _way(url: str, env: Mapping[str, str]) -> dict[str, Any]:
     if not url or url == "none":
         return {}
     if url in {"folder", "notify"}:
@@ -87,11 +85,11 @@ def _way(url: str, env: Mapping[str, str]) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _notify(env: Mapping[str, str]) -> dict[str, object]:
+def _notify(env: Mapping[str, str]) -> dict[str, Any]:
     key, template = _secret(env, "SIGNPOST_NOTIFY_KEY"), env.get("SIGNPOST_NOTIFY_TEMPLATE", "")
     if len(key) < 73 or not template:
         raise SignpostError(
-            "SIGNPOST_NOTIFY_KEY and SIGNPOST_NOTIFY_TEMPLATE are needed to send with GOV.UK Notify",
+            "SIGNPOST_NOTIFY_KEY and SIGNPOST_NOTIFY_TEMPLATE are needed for GOV.UK Notify",
             "copy both from Notify: an API key, and the number of a template whose subject is "
             "((subject)) and whose message is ((body))",
         )
@@ -106,8 +104,8 @@ def _secret(env: Mapping[str, str], name: str) -> str:
         try:
             return Path(file).read_text(encoding="utf-8").strip()
         except OSError as failure:
-            raise SignpostError(f"the file that {name}_FILE names cannot be read "
-                                f"({failure.strerror})", "check that this user may read it") from None  # fmt: skip
+            says = f"the file that {name}_FILE names cannot be read ({failure.strerror})"
+            raise SignpostError(says, "check that this user may read it") from None
     return ""
 
 
@@ -123,10 +121,3 @@ def _doubt(env: Mapping[str, str]) -> bool:
     if said not in {"hold", "resend"}:
         raise SignpostError(f"SIGNPOST_MAIL_IN_DOUBT is {said!r}", "use hold or resend")
     return said == "resend"
-
-
-def _days(env: Mapping[str, str]) -> int:
-    said = env.get("SIGNPOST_LINK_DAYS", "30").strip()
-    if not said.isdigit() or not 1 <= int(said) <= 365:
-        raise SignpostError(f"SIGNPOST_LINK_DAYS is {said!r}", "use a whole number from 1 to 365")
-    return int(said)

@@ -116,8 +116,8 @@ def hook_list(context: Context) -> None:
     with context.store.read() as session:
         found = webhooks.active(session)
     lines = [f"{h.id:4} {h.format:6} {h.host}" for h in found]
-    say(context, "\n".join(lines) or "No webhooks.",
-        {"webhooks": [{"id": h.id, "format": h.format, "host": h.host} for h in found]})  # fmt: skip
+    rows = [{"id": h.id, "format": h.format, "host": h.host} for h in found]
+    say(context, "\n".join(lines) or "No webhooks.", {"webhooks": rows})
 
 
 @mail.command(name="hook-end")

@@ -19,7 +19,7 @@ def note(store: Store, message: bytes) -> str:
     Raises:
         SignpostError: it is no such notification, or not about a mail of ours.
     """
-    read = cast("EmailMessage", email.message_from_bytes(message, policy=email.policy.default))
+    read = email.message_from_bytes(message, policy=email.policy.default)
     status, number = _status(read), _about(read)
     if status is None or number is None:
         raise SignpostError("this is not a delivery status notification about a mail",
@@ -48,7 +48,8 @@ def _about(read: EmailMessage) -> str | None:
     for part in read.walk():
         if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
             inner = part.get_payload()
-            text = inner[0].as_string() if isinstance(inner, list) else str(inner)
+            first = inner[0] if isinstance(inner, list) else inner
+            text = first.as_string() if isinstance(first, Message) else str(first)
             if found := re.search(r"(?im)^Message-ID:\s*<([^>]+)>", text):
                 return found[1]
     return None

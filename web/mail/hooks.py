@@ -66,3 +66,4 @@ class Hooks:
     def taken(self, item: Item) -> str | None:
         """A receiver cannot be asked; it can tell a second message from a first."""
         del item
+        return None

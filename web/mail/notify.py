@@ -27,6 +27,10 @@ BOUNCES = {
 }
 
 
+_Client: Any = NotificationsAPIClient
+"""The library has no types."""
+
+
 class Notify:
     """One client a sender: the library's client is not for several threads."""
 
@@ -34,7 +38,7 @@ class Notify:
 
     def __init__(self, settings: MailSettings, *, timeout: int = TIMEOUT) -> None:
         self._template = settings.notify_template
-        self._client = NotificationsAPIClient(
+        self._client: Any = _Client(
             settings.notify_key, base_url=settings.notify_url, timeout=timeout
         )
 

@@ -121,6 +121,7 @@ class Smtp:
     def taken(self, item: Item) -> str | None:
         """SMTP cannot be asked."""
         del item
+        return None
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
