@@ -34,6 +34,7 @@ from web.pages.capacity import pages as pages_capacity
 from web.pages.cases import pages as pages_cases
 from web.pages.connect import pages as pages_connect
 from web.pages.decisions import pages as pages_decisions
+from web.pages.drafts import pages as pages_drafts
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
 from web.pages.papers import pages as pages_papers
@@ -41,12 +42,15 @@ from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
 from web.pages.posterior import pages as pages_posterior
 from web.pages.schedules import pages as pages_schedules
+from web.pages.signoffs import pages as pages_signoffs
 from web.pages.trials import pages as pages_trials
 
 BLUEPRINTS = (
     pages_trials,
     pages_connect,
     pages_account,
+    pages_drafts,
+    pages_signoffs,
     pages_jobs,
     pages_posterior,
     pages_schedules,

@@ -12,6 +12,7 @@ from web import access
 
 NAVIGATION: tuple[tuple[str, str], ...] = (
     ("Trials", "trials.home"),
+    ("Drafts", "drafting.index"),
     ("Ideas", "ideas.index"),
     ("Calendar", "calendar.index"),
     ("Learning", "learning.index"),

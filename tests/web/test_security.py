@@ -34,6 +34,16 @@ PATHS = {
     "/jobs/999/panel": 404,
     "/jobs/999/cancel": 405,
     "/jobs/999/files/*": 405,
+    "/drafts": 200,
+    "/drafts/new": 200,
+    "/drafts/999": 404,
+    "/drafts/999/*": 404,
+    "/drafts/999/trial.toml": 404,
+    "/drafts/999/check": 404,
+    "/drafts/999/launch": 404,
+    "/drafts/999/ask": 404,
+    "/drafts/999/sign": 404,
+    "/drafts/999/discard": 404,
     "/sign-in": 200,
     "/sign-in/demonstration": 405,
     "/sign-in/provider": 404,
@@ -124,7 +134,8 @@ def test_every_answer_has_the_headers_and_is_not_kept(client, path, status):
 def test_no_route_is_forgotten_by_the_list_above(app):
     named = {re.sub(r"<[^>]+>", "*", rule.rule) for rule in app.url_map.iter_rules()}
     tried = {
-        re.sub(r"(?<=/trials/)[^/]+|(?<=/jobs/)\d+|(?<=/people/)\d+", "*", path) for path in PATHS
+        re.sub(r"(?<=/trials/)[^/]+|(?<=/jobs/)\d+|(?<=/people/)\d+|(?<=/drafts/)\d+", "*", path)
+        for path in PATHS
     }
     assert named <= tried
 

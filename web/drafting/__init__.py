@@ -1,0 +1,1 @@
+"""The wizard: what its pages ask, how answers become a draft, and what is shown beside them."""
