@@ -28,6 +28,7 @@ from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages import provider
 from web.pages.account import pages as pages_account
+from web.pages.acts import pages as pages_acts
 from web.pages.afterwards import pages as pages_afterwards
 from web.pages.assumptions import pages as pages_assumptions
 from web.pages.capacity import pages as pages_capacity
@@ -35,15 +36,18 @@ from web.pages.cases import pages as pages_cases
 from web.pages.connect import pages as pages_connect
 from web.pages.decisions import pages as pages_decisions
 from web.pages.drafts import pages as pages_drafts
+from web.pages.health import pages as pages_health
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
 from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
 from web.pages.posterior import pages as pages_posterior
+from web.pages.results import pages as pages_results
 from web.pages.schedules import pages as pages_schedules
 from web.pages.signoffs import pages as pages_signoffs
 from web.pages.trials import pages as pages_trials
+from web.pages.uploads import pages as pages_uploads
 
 BLUEPRINTS = (
     pages_trials,
@@ -64,6 +68,10 @@ BLUEPRINTS = (
     pages_decisions,
     pages_papers,
     pages_portfolio,
+    pages_acts,
+    pages_health,
+    pages_uploads,
+    pages_results,
     ops.ops,
     api_trials,
     api_assign,

@@ -22,6 +22,10 @@ STATES = {
 }
 
 
+SHOWN = 200
+"""So many refused rows stand on the page of a job; the file beside it has more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One job in the list."""
@@ -146,10 +150,18 @@ def _problems(result: dict[str, Any]) -> tuple[str, ...]:
     """Every row that was refused, with its line and what to do."""
     found = [
         f"{_place(p)}{p['says']}" + (f"; {p['remedy']}" if p.get("remedy") else "")
-        for p in result.get("problems", ())
+        for p in result.get("problems", ())[:SHOWN]
     ]  # fmt: skip
     more = int(result.get("problems_in_all", len(found))) - len(found)
     return tuple([*found, f"and {more:,} more"] if more > 0 else found)
+
+
+def problem_rows(job: Job) -> list[tuple[str, str, str]]:
+    """Every refused row that is kept: where, what is wrong, what to do."""
+    return [
+        (_place(p).removesuffix(": "), p["says"], p.get("remedy") or "")
+        for p in (job.result or {}).get("problems", ())
+    ]
 
 
 def _place(problem: dict[str, Any]) -> str:

@@ -109,6 +109,11 @@ def _check(found: Json) -> Check:
     )
 
 
+def asks(key: str) -> str:
+    """What a check asks, in a sentence without statistics."""
+    return _CHECK_ASKS.get(key, "")
+
+
 def checks_summary(found: list[Check]) -> str:
     """All checks in a sentence: ``5 checks passed; 1 needs a closer look: numbers in each arm``."""
     if not found:

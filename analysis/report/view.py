@@ -241,13 +241,13 @@ def amendments(found: list[Json]) -> tuple[Amendment, ...]:
             reason=figures.sentence(text(a, "reason", "no reason recorded")),
             when="before the first outcome" if a.get("before_first_outcome")
             else "after the first outcome was known",
-            changes=tuple(_change(c) for c in a.get("changes") or ()),
+            changes=tuple(change(c) for c in a.get("changes") or ()),
         )
         for a in found
     )  # fmt: skip
 
 
-def _change(found: object) -> str:
+def change(found: object) -> str:
     """One line of an amendment: ``{"what", "before", "after"}``, or a sentence as it is."""
     if not isinstance(found, Mapping):
         return str(found)

@@ -319,6 +319,11 @@ def suggest(header: Sequence[str]) -> dict[str, str]:
     return guesses
 
 
+def usual(field: str) -> tuple[str, ...]:
+    """What columns that fill ``field`` are usually called, folded."""
+    return _USUAL.get(field, ())
+
+
 _USUAL: Final[dict[str, tuple[str, ...]]] = {
     "contact_id": ("contactid", "caseref", "casereference", "casenumber", "caseid", "reference",
                    "interactionid", "callid", "ticketnumber", "id"),

@@ -20,6 +20,7 @@ def analyse(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
     ``payload``: ``trial``, and if wanted ``school``, ``cutoff`` (ISO 8601; else the moment the job
     was asked for) and ``seed``. A run that an earlier attempt has stored is answered, not repeated.
     """
+    from analysis import health as counting
     from analysis import study
 
     wanted = job.payload
@@ -32,7 +33,16 @@ def analyse(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
         return done
     progress("Reading the log and computing", None)
     result = study.analyse(store, order)
-    return {"trial": order.key, "run": result["run"]["id"]}
+    progress("Counting", None)
+    return {"trial": order.key, "run": result["run"]["id"], "health": counting.take(store, order.key)}
+
+
+def health(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
+    """Count how ``payload["trial"]`` fares; the answer is what its health page shows."""
+    from analysis import health as counting
+
+    progress("Counting", None)
+    return {"trial": job.payload["trial"], "health": counting.take(store, job.payload["trial"])}
 
 
 def _earlier(store: Store, order: Any) -> dict[str, Any] | None:

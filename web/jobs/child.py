@@ -156,6 +156,6 @@ def _refusal(refused: SignpostError) -> Failed:
     if isinstance(refused, Invalid):
         detail = {"problems_in_all": len(refused.problems), "problems": [
             {"line": p.line, "place": p.place, "says": p.says, "remedy": p.remedy}
-            for p in refused.problems[:200]
+            for p in refused.problems[:5_000]
         ]}  # fmt: skip
     return Failed(says=str(refused), again=again, detail=detail)

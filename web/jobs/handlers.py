@@ -23,6 +23,7 @@ Handler: TypeAlias = Callable[[Job, Store, Progress], dict[str, Any]]
 
 HANDLERS = {
     "analyse": "web.jobs.analysing:analyse",
+    "health": "web.jobs.analysing:health",
     "import-units": "web.jobs.intake:units",
     "import-assignments": "web.jobs.intake:assignments",
     "import-exposures": "web.jobs.intake:exposures",
@@ -34,6 +35,7 @@ HANDLERS = {
 
 TITLES = {
     "analyse": "Analysis",
+    "health": "Health check",
     "import-units": "Units from a file",
     "import-assignments": "Assignments from a file",
     "import-exposures": "Exposures from a file",

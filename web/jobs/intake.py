@@ -1,7 +1,7 @@
 """Files taken in by a worker: the very functions that the command line calls.
 
 ``payload``: ``file`` (the token of the upload), ``trial`` where the file belongs to one, and if
-wanted ``keep_good_rows``, ``source`` (contacts) and ``format`` (units). The answer is the import's
+wanted ``keep_good_rows``, ``source`` or ``mapping`` (contacts) and ``format`` (units). The answer is the import's
 report; the upload is deleted by the worker once the job is over.
 """
 
@@ -22,8 +22,12 @@ from trials.jobs import Job
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
-from web.jobs import uploads
+from web.jobs import mappings, uploads
 from web.jobs.handlers import Progress
+
+
+MOST_PROBLEMS = 5_000
+"""So many refused rows are kept of an import: a page shows the first, a file all of them."""
 
 
 def units(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def contacts(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
     here, path = _opened(job, store)
     report = load.add(
         store, path, hasher=Hasher(here.identifier_key), actor=job.actor,
-        source=job.payload.get("source"), keep_good_rows=_keep(job), progress=_rows(progress),
+        source=_source(here, job), keep_good_rows=_keep(job), progress=_rows(progress),
     )  # fmt: skip
     return _document(job, report)
 
@@ -85,6 +89,13 @@ def _opened(job: Job, store: Store) -> tuple[Settings, Path]:
     return here, uploads.path_of(here.home, job.payload["file"])
 
 
+def _source(here: Settings, job: Job) -> str | None:
+    """The system a log is of, or the file of the mapping that its columns were saved under."""
+    if name := job.payload.get("mapping"):
+        return str(mappings.path_of(here.home, name))
+    return job.payload.get("source")
+
+
 def _keep(job: Job) -> bool:
     return bool(job.payload.get("keep_good_rows"))
 
@@ -94,8 +105,8 @@ def _rows(progress: Progress) -> Rows:
 
 
 def _document(job: Job, report: Report) -> dict[str, Any]:
-    """The report, its list of refused rows cut to what a page can show."""
+    """The report, its list of refused rows cut to what one file of them can hold."""
     document = report.to_json()
     refused = document["problems"]
-    return {"trial": job.payload.get("trial"), **document, "problems": refused[:200],
+    return {"trial": job.payload.get("trial"), **document, "problems": refused[:MOST_PROBLEMS],
             "problems_in_all": len(refused)}  # fmt: skip

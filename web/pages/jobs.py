@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 from flask import (
     Blueprint,
     Response,
@@ -14,6 +17,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
+from trials import csvsafe
 from trials import jobs as queue
 from trials.errors import NotPermitted
 from trials.jobs import Job
@@ -72,6 +76,19 @@ def file(job_id: int, name: str) -> Response:
     handle = path.open("rb")
     path.unlink()  # the open handle keeps it readable until it has been sent
     return send_file(handle, "text/csv", as_attachment=True, download_name=path.name)
+
+
+@pages.get("/jobs/<int:job_id>/problems.csv")
+@needs(Permission.SEE_TRIALS)
+def problems(job_id: int) -> Response:
+    """The rows that were refused, as a file; it repeats nothing of what they held."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("where", "what is wrong", "what to do"))
+    writer.writerows(map(csvsafe.guard_row, present_jobs.problem_rows(_load(job_id))))
+    response = Response(text.getvalue(), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="job-{job_id}-problems.csv"'
+    return response
 
 
 def _load(job_id: int) -> Job:

@@ -17,7 +17,7 @@ from analysis.report.html import policy, report_html
 from analysis.report.view import report
 from trials import clock, resources
 from trials.errors import NotFound
-from web import present, waiting
+from web import present, present_acts, waiting
 from web.access import Permission, may, needs
 from web.catalogue import Catalogue
 
@@ -56,7 +56,11 @@ def trial(key: str) -> str:
     """One trial: its plan, its state, its history, and where its result is."""
     record = catalogue().record(key)
     result = catalogue().result(key) if may(Permission.SEE_RESULTS) else None
-    return render_template("pages/trial.html", page=present.page(record, result))
+    return render_template(
+        "pages/trial.html", page=present.page(record, result), acts=present_acts.acts(record),
+        steps=present_acts.steps(record, analysed=result is not None),
+        approvals=present_acts.approvals(key),
+    )  # fmt: skip
 
 
 @pages.get("/trials/<key>/report")

@@ -1,0 +1,71 @@
+"""What can be done with a trial now, where that is done, and who agreed to it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask import current_app, url_for
+
+from analysis.report import figures
+from trials.drafting.screening import ROLES
+from trials.registry import TrialRecord
+from trials.store.tables import DraftRow, SignOffRow
+from web import access
+from web.access import Permission, may, store
+
+_VERDICTS = {"approved": "Agreed", "returned": "Asked for changes"}
+
+
+def acts(record: TrialRecord) -> list[tuple[str, str, str]]:
+    """The buttons of a trial for whoever is signed in: label, address, look."""
+    found = []
+    if may(Permission.RUN_TRIALS):
+        wanted = {
+            "live": [("Pause", "pause", "secondary"), ("Stop for good", "stop", "warning")],
+            "paused": [("Resume", "resume", "secondary"), ("Stop for good", "stop", "warning")],
+        }.get(record.state, [])
+        found += [(label, url_for("acts.ask", key=record.key, name=name), look)
+                  for label, name, look in wanted]  # fmt: skip
+    if may(Permission.EDIT_TRIALS) and record.locked and record.state != "decided":
+        found.append(("Amend the plan", url_for("acts.amending", key=record.key), "secondary"))
+    return found
+
+
+def steps(record: TrialRecord, *, analysed: bool) -> list[tuple[str, str]]:
+    """Where the next step is taken: the pages that exist and that this person may open."""
+    live = [("Upload who takes part, contacts or outcomes", "uploads.index"),
+            ("See how the trial fares", "health.index")]  # fmt: skip
+    stopped = [("Read the result", "results.index"),
+               ("Make the case for scaling", "case.page"), ("Make the case for scaling", "cases.case"),
+               ("Record what was decided", "decision.page"),
+               ("Record what was decided", "decisions.decision")]  # fmt: skip
+    wanted = {
+        "ready": [("See who has to agree", "signoff.index")],
+        "live": [*live, *([("Read the result", "results.index")] if analysed else [])],
+        "paused": [("Resume the trial", "acts.ask"), *live[1:]],
+        "stopped": stopped, "decided": [("Read the result", "results.index")],
+    }.get(record.state, [])  # fmt: skip
+    return [
+        (label, url_for(end, key=record.key, **({"name": "resume"} if end == "acts.ask" else {})))
+        for label, end in wanted
+        if end in current_app.view_functions and access.reachable(end)
+        and _only_a_key(end)
+    ]  # fmt: skip
+
+
+def _only_a_key(end: str) -> bool:
+    rules = list(current_app.url_map.iter_rules(end))
+    return end == "acts.ask" or any(rule.arguments == {"key"} for rule in rules)
+
+
+def approvals(key: str) -> list[tuple[str, str, str]]:
+    """Who said what of the drafts that this trial came from: role, what, when; the latest last."""
+    query = (
+        sa.select(SignOffRow).join(DraftRow, DraftRow.id == SignOffRow.draft_id)
+        .where(DraftRow.key == key).order_by(SignOffRow.id)
+    )  # fmt: skip
+    with store().read() as session:
+        return [
+            (ROLES.get(row.role, row.role.replace("-", " ")),
+             f"{_VERDICTS.get(row.verdict, row.verdict)}, {row.by}", figures.moment(row.at))
+            for row in session.scalars(query)
+        ]  # fmt: skip
