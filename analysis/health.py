@@ -31,7 +31,7 @@ from trials.store.tables import (
 
 DAY = 86_400
 OFF = 0.0005
-"""Below this p-value a rung's split is said to be off: it is looked at daily, so seldom by chance."""
+"""Below this p-value a rung's split is said to be off: seldom by chance, though looked at daily."""
 
 Counts = dict[str, int]
 
@@ -47,16 +47,23 @@ def take(store: Store, key: str) -> dict[str, Any]:
     with store.read() as session:
         row = registry.row_of(session, key)
         trial = registry.definition_of(row)
-        arms = dict(session.execute(
-            sa.select(ArmRow.id, ArmRow.key).where(ArmRow.trial_id == row.id)).tuples().all())  # fmt: skip
+        arms = dict(
+            session.execute(sa.select(ArmRow.id, ArmRow.key).where(ArmRow.trial_id == row.id))
+            .tuples()
+            .all()
+        )
         reading = _Reading(session, row.id, trial, arms)
         assigned = reading.by_arm(sa.select(AssignmentRow.arm_id, sa.func.count()))
         return {
-            "at": clock.now().isoformat(), "assigned": assigned, "weeks": reading.weeks(),
-            "rungs": reading.rungs(assigned), "fidelity": reading.fidelity(),
-            "maturing": reading.maturing(), "sources": reading.sources(),
+            "at": clock.now().isoformat(),
+            "assigned": assigned,
+            "weeks": reading.weeks(),
+            "rungs": reading.rungs(assigned),
+            "fidelity": reading.fidelity(),
+            "maturing": reading.maturing(),
+            "sources": reading.sources(),
             "guardrails": reading.guardrails(),
-        }  # fmt: skip
+        }
 
 
 class _Reading:
@@ -68,7 +75,7 @@ class _Reading:
         self._session, self._id, self._trial, self._arms = session, trial_id, trial, arms
         self._mine = AssignmentRow.trial_id == trial_id
 
-    def by_arm(self, query: sa.Select[Any]) -> Counts:
+    def by_arm(self, query: sa.Select[Any, Any]) -> Counts:
         """A count by arm, nought included; who is held out belongs to none."""
         rows = self._session.execute(query.where(self._mine).group_by(AssignmentRow.arm_id))
         found = {self._arms[arm]: int(n) for arm, n in rows if arm in self._arms}
@@ -86,7 +93,7 @@ class _Reading:
         for number, arm, n in rows:
             monday = int(number) - (int(number) + 3) % 7
             counts = weeks.setdefault(monday, {a.key: 0 for a in self._trial.arms})
-            counts[self._arms[arm]] += int(n)
+            counts[self._arms[int(arm or 0)]] += int(n)
         return [
             {"from": clock.from_epoch(monday * DAY).date().isoformat(), "counts": counts}
             for monday, counts in sorted(weeks.items())
@@ -98,7 +105,10 @@ class _Reading:
         known = sa.exists().where(IdentifierRow.unit_id == AssignmentRow.unit_id)
         count = sa.select(AssignmentRow.arm_id, sa.func.count())
         found = [("assigned", assigned)]
-        found += [("met", self.by_arm(count.where(met))), ("linkable", self.by_arm(count.where(known)))]
+        found += [
+            ("met", self.by_arm(count.where(met))),
+            ("linkable", self.by_arm(count.where(known))),
+        ]
         return [self._rung(name, counts) for name, counts in found]
 
     def _rung(self, name: str, counts: Counts) -> dict[str, Any]:
@@ -106,8 +116,12 @@ class _Reading:
         seen = [counts[arm.key] for arm in self._trial.arms if arm.weight > 0]
         p = goodness_of_fit(seen, weights) if sum(seen) else None
         judged = self._trial.design.kind in ("individual", "stratified")
-        return {"key": name, "counts": counts, "p": p if judged else None,
-                "off": bool(judged and p is not None and p < OFF)}  # fmt: skip
+        return {
+            "key": name,
+            "counts": counts,
+            "p": p if judged else None,
+            "off": bool(judged and p is not None and p < OFF),
+        }
 
     def fidelity(self) -> dict[str, dict[str, int]]:
         """Of the meetings that say what was given, how many gave what was planned."""
@@ -118,19 +132,31 @@ class _Reading:
             .where(self._mine, ExposureRow.arm_id.is_not(None), AssignmentRow.arm_id.is_not(None))
             .group_by(AssignmentRow.arm_id)
         )
-        return {self._arms[arm]: {"same": int(as_planned), "other": int(n) - int(as_planned)}
-                for arm, n, as_planned in rows}  # fmt: skip
+        return {
+            self._arms[arm]: {"same": int(as_planned), "other": int(n) - int(as_planned)}
+            for arm, n, as_planned in rows
+        }
 
     def maturing(self) -> int:
         """Units whose window of the main measure is still open."""
         window = self._trial.primary.window
         if not window:
             return 0
-        first = (sa.select(sa.func.min(ExposureRow.exposed_at))
-                 .where(ExposureRow.unit_id == AssignmentRow.unit_id).scalar_subquery())  # fmt: skip
+        first = (
+            sa.select(sa.func.min(ExposureRow.exposed_at))
+            .where(ExposureRow.unit_id == AssignmentRow.unit_id)
+            .scalar_subquery()
+        )
         begins = sa.func.coalesce(first, AssignmentRow.assigned_at)
-        open_ = sa.select(sa.func.count()).select_from(AssignmentRow).where(
-            self._mine, AssignmentRow.arm_id.is_not(None), begins > clock.epoch(clock.now()) - window)  # fmt: skip
+        open_ = (
+            sa.select(sa.func.count())
+            .select_from(AssignmentRow)
+            .where(
+                self._mine,
+                AssignmentRow.arm_id.is_not(None),
+                begins > clock.epoch(clock.now()) - window,
+            )
+        )
         return int(self._session.scalar(open_) or 0)
 
     def sources(self) -> list[dict[str, Any]]:
@@ -138,10 +164,12 @@ class _Reading:
         newest = {
             "assignments": sa.select(sa.func.max(AssignmentRow.assigned_at)).where(self._mine),
             "exposures": sa.select(sa.func.max(ExposureRow.exposed_at)).where(
-                ExposureRow.trial_id == self._id),
+                ExposureRow.trial_id == self._id
+            ),
             "outcomes": sa.select(sa.func.max(OutcomeRow.observed_at)).where(
-                OutcomeRow.trial_id == self._id),
-        }  # fmt: skip
+                OutcomeRow.trial_id == self._id
+            ),
+        }
         taken = self._taken()
         found = [
             {"name": name, "newest": _moment(self._session.scalar(query)), "taken": taken.get(name)}
@@ -150,16 +178,19 @@ class _Reading:
         logs = self._session.execute(
             sa.select(SourceRow.name, sa.func.max(ContactRow.occurred_at))
             .join(ContactRow, ContactRow.source_id == SourceRow.id)
-            .group_by(SourceRow.name).order_by(SourceRow.name)
-        )  # fmt: skip
-        return found + [{"name": f"contacts: {name}", "newest": _moment(at), "taken": None}
-                        for name, at in logs]  # fmt: skip
+            .group_by(SourceRow.name)
+            .order_by(SourceRow.name)
+        )
+        return found + [
+            {"name": f"contacts: {name}", "newest": _moment(at), "taken": None} for name, at in logs
+        ]
 
     def _taken(self) -> dict[str, str]:
         rows = self._session.execute(
             sa.select(ImportRow.kind, sa.func.max(ImportRow.at))
-            .where(ImportRow.trial_id == self._id).group_by(ImportRow.kind)
-        )  # fmt: skip
+            .where(ImportRow.trial_id == self._id)
+            .group_by(ImportRow.kind)
+        )
         found = {kind: at.isoformat() for kind, at in rows if at is not None}
         if "units" in found:
             found["assignments"] = max(found["units"], found.get("assignments", ""))
@@ -167,14 +198,21 @@ class _Reading:
 
     def guardrails(self) -> list[dict[str, Any]]:
         """What must not get worse, and how many values are held of it, over all arms."""
-        held = dict(self._session.execute(
-            sa.select(MetricRow.key, sa.func.count())
-            .join(OutcomeRow, OutcomeRow.metric_id == MetricRow.id)
-            .where(MetricRow.trial_id == self._id).group_by(MetricRow.key)).tuples().all())  # fmt: skip
+        held = dict(
+            self._session.execute(
+                sa.select(MetricRow.key, sa.func.count())
+                .join(OutcomeRow, OutcomeRow.metric_id == MetricRow.id)
+                .where(MetricRow.trial_id == self._id)
+                .group_by(MetricRow.key)
+            )
+            .tuples()
+            .all()
+        )
         return [
             {"key": m.key, "from_log": m.source == "contacts", "values": held.get(m.key, 0)}
-            for m in self._trial.metrics if m.role == "guardrail"
-        ]  # fmt: skip
+            for m in self._trial.metrics
+            if m.role == "guardrail"
+        ]
 
 
 def _moment(epoch: int | None) -> str | None:

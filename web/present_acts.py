@@ -12,6 +12,7 @@ from trials.store.tables import DraftRow, SignOffRow
 from web import access
 from web.access import Permission, may, store
 
+_ROLES: dict[str, str] = {str(role): label for role, label in ROLES.items()}
 _VERDICTS = {"approved": "Agreed", "returned": "Asked for changes"}
 
 
@@ -23,8 +24,10 @@ def acts(record: TrialRecord) -> list[tuple[str, str, str]]:
             "live": [("Pause", "pause", "secondary"), ("Stop for good", "stop", "warning")],
             "paused": [("Resume", "resume", "secondary"), ("Stop for good", "stop", "warning")],
         }.get(record.state, [])
-        found += [(label, url_for("acts.ask", key=record.key, name=name), look)
-                  for label, name, look in wanted]  # fmt: skip
+        found += [
+            (label, url_for("acts.ask", key=record.key, name=name), look)
+            for label, name, look in wanted
+        ]
     if may(Permission.EDIT_TRIALS) and record.locked and record.state != "decided":
         found.append(("Amend the plan", url_for("acts.amending", key=record.key), "secondary"))
     return found
@@ -32,24 +35,33 @@ def acts(record: TrialRecord) -> list[tuple[str, str, str]]:
 
 def steps(record: TrialRecord, *, analysed: bool) -> list[tuple[str, str]]:
     """Where the next step is taken: the pages that exist and that this person may open."""
-    live = [("Upload who takes part, contacts or outcomes", "uploads.index"),
-            ("See how the trial fares", "health.index")]  # fmt: skip
-    stopped = [("Read the result", "results.index"),
-               ("Make the case for scaling", "case.page"), ("Make the case for scaling", "cases.case"),
-               ("Record what was decided", "decision.page"),
-               ("Record what was decided", "decisions.decision")]  # fmt: skip
+    live = [
+        ("Upload who takes part, contacts or outcomes", "uploads.index"),
+        ("See how the trial fares", "health.index"),
+    ]
+    stopped = [
+        ("Read the result", "results.index"),
+        ("Make the case for scaling", "case.page"),
+        ("Make the case for scaling", "cases.case"),
+        ("Record what was decided", "decision.page"),
+        ("Record what was decided", "decisions.decision"),
+    ]
     wanted = {
         "ready": [("See who has to agree", "signoff.index")],
         "live": [*live, *([("Read the result", "results.index")] if analysed else [])],
         "paused": [("Resume the trial", "acts.ask"), *live[1:]],
-        "stopped": stopped, "decided": [("Read the result", "results.index")],
-    }.get(record.state, [])  # fmt: skip
+        "stopped": stopped,
+        "decided": [("Read the result", "results.index")],
+    }.get(record.state, [])
     return [
-        (label, url_for(end, key=record.key, **({"name": "resume"} if end == "acts.ask" else {})))
+        (label, _address(end, record.key))
         for label, end in wanted
-        if end in current_app.view_functions and access.reachable(end)
-        and _only_a_key(end)
-    ]  # fmt: skip
+        if end in current_app.view_functions and access.reachable(end) and _only_a_key(end)
+    ]
+
+
+def _address(end: str, key: str) -> str:
+    return url_for(end, key=key, name="resume") if end == "acts.ask" else url_for(end, key=key)
 
 
 def _only_a_key(end: str) -> bool:
@@ -60,12 +72,17 @@ def _only_a_key(end: str) -> bool:
 def approvals(key: str) -> list[tuple[str, str, str]]:
     """Who said what of the drafts that this trial came from: role, what, when; the latest last."""
     query = (
-        sa.select(SignOffRow).join(DraftRow, DraftRow.id == SignOffRow.draft_id)
-        .where(DraftRow.key == key).order_by(SignOffRow.id)
-    )  # fmt: skip
+        sa.select(SignOffRow)
+        .join(DraftRow, DraftRow.id == SignOffRow.draft_id)
+        .where(DraftRow.key == key)
+        .order_by(SignOffRow.id)
+    )
     with store().read() as session:
         return [
-            (ROLES.get(row.role, row.role.replace("-", " ")),
-             f"{_VERDICTS.get(row.verdict, row.verdict)}, {row.by}", figures.moment(row.at))
+            (
+                _ROLES.get(row.role, row.role),
+                f"{_VERDICTS.get(row.verdict, row.verdict)}, {row.by}",
+                figures.moment(row.at),
+            )
             for row in session.scalars(query)
-        ]  # fmt: skip
+        ]

@@ -28,8 +28,11 @@ _RUNGS = {
     "met": "Met their version",
     "linkable": "Can be recognised when they get in touch again",
 }
-_SOURCES = {"assignments": "Who takes part", "exposures": "When people met their version",
-            "outcomes": "Outcomes measured elsewhere"}  # fmt: skip
+_SOURCES = {
+    "assignments": "Who takes part",
+    "exposures": "When people met their version",
+    "outcomes": "Outcomes measured elsewhere",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +78,11 @@ def latest(session: Session, key: str) -> tuple[Json | None, bool]:
     """What was counted last of a trial, and whether counting is under way."""
     mine = sa.and_(JobRow.subject == key, JobRow.kind.in_(("health", "analyse")))
     results = session.scalars(
-        sa.select(JobRow.result).where(mine, JobRow.state == "done")
-        .order_by(JobRow.id.desc()).limit(5)
-    )  # fmt: skip
+        sa.select(JobRow.result)
+        .where(mine, JobRow.state == "done")
+        .order_by(JobRow.id.desc())
+        .limit(5)
+    )
     found = next((r["health"] for r in results if r and "health" in r), None)
     busy = session.scalar(
         sa.select(JobRow.id).where(mine, JobRow.state.in_(("queued", "running"))).limit(1)
@@ -89,30 +94,41 @@ def health(record: TrialRecord, found: Json | None, result: Json | None, *, busy
     """The panel. ``found`` is :func:`latest`'s, ``result`` the last result as it may be shown."""
     trial = record.definition
     checks = _checks(result)
-    standing, says = _standing(trial, found, checks)
+    standing, says = _standing(found, checks)
     return Health(
-        says=says, standing=standing, under_way=busy,
+        says=says,
+        standing=standing,
+        under_way=busy,
         counted=figures.moment(found["at"]) if found else "",
         over=record.state not in ("live", "paused") and not busy,
-        rungs=_rungs(trial, found), weeks=_weeks(trial, found), fidelity=_fidelity(trial, found),
+        rungs=_rungs(trial, found),
+        weeks=_weeks(trial, found),
+        fidelity=_fidelity(trial, found),
         sources=_sources(found, live=record.state == "live"),
-        maturing=_maturing(trial, found), guardrails=_guardrails(trial, found),
-        checks=checks, look=_look(trial, result),
+        maturing=_maturing(trial, found),
+        guardrails=_guardrails(trial, found),
+        checks=checks,
+        look=_look(trial, result),
         checked=figures.moment((result.get("run") or {}).get("at")) if result else "",
-    )  # fmt: skip
+    )
 
 
 def _checks(result: Json | None) -> tuple[Check, ...]:
     told = method.checks(result) if result else []
     colours = {"pass": "green", "warn": "yellow", "fail": "red", "not-applicable": "grey"}
     return tuple(
-        Check(title=c.title, tag=State(c.verdict, c.label, colours[c.verdict]),
-              says=method.asks(c.key), detail=c.says)
-        for c in told if c.key in HEALTH
-    )  # fmt: skip
+        Check(
+            title=c.title,
+            tag=State(c.verdict, c.label, colours[c.verdict]),
+            says=method.asks(c.key),
+            detail=c.says,
+        )
+        for c in told
+        if c.key in HEALTH
+    )
 
 
-def _standing(trial: Trial, found: Json | None, checks: Sequence[Check]) -> tuple[State, str]:
+def _standing(found: Json | None, checks: Sequence[Check]) -> tuple[State, str]:
     off = [_RUNGS[r["key"]].lower() for r in (found or {}).get("rungs", ()) if r["off"]]
     failed = [figures.lower_first(c.title) for c in checks if c.tag.key == "fail"]
     warned = [figures.lower_first(c.title) for c in checks if c.tag.key == "warn"]
@@ -120,15 +136,18 @@ def _standing(trial: Trial, found: Json | None, checks: Sequence[Check]) -> tupl
         what = [f"the numbers in each arm of those who were {one}" for one in off] or failed
         return State("bad", "Needs attention", "red"), (
             f"Something is wrong with {figures.listed(what)}. Find out why before you go on: no "
-            "result can be trusted until it is put right.")  # fmt: skip
+            "result can be trusted until it is put right."
+        )
     if warned:
         return State("look", "Look closer", "yellow"), (
-            f"Nothing is broken, but look at {figures.listed(warned)}.")  # fmt: skip
+            f"Nothing is broken, but look at {figures.listed(warned)}."
+        )
     if not found and not checks:
         return State("new", "Not checked yet", "grey"), "Nothing has been counted yet. Check now."
     if found and not sum(found["assigned"].values()):
         return State("new", "Nobody yet", "grey"), (
-            "Nobody takes part yet. Upload the list of those who do, or connect the channel.")  # fmt: skip
+            "Nobody takes part yet. Upload the list of those who do, or connect the channel."
+        )
     return State("good", "Healthy", "green"), "The trial runs as planned, as far as can be counted."
 
 
@@ -144,15 +163,23 @@ def _rungs(trial: Trial, found: Json | None) -> Table | None:
         counts = rung["counts"]
         if not sum(counts.values()):
             continue
-        as_planned = "Not as planned" if rung["off"] else (
-            "As planned" if rung["p"] is not None else "Not judged: whole groups were drawn")  # fmt: skip
+        as_planned = (
+            "Not as planned"
+            if rung["off"]
+            else ("As planned" if rung["p"] is not None else "Not judged: whole groups were drawn")
+        )
         cells = [_of(counts[a.key], total[a.key], rung["key"]) for a in trial.arms]
         rows.append((_RUNGS[rung["key"]], *cells, as_planned))
     says = (
         "At each step the arms should hold the shares that the plan gives them: "
-        + figures.listed([f"{t} {figures.percent(a.weight / sum(b.weight for b in trial.arms), 0)}"
-                          for t, a in zip(_titles(trial), trial.arms, strict=True)]) + "."
-    )  # fmt: skip
+        + figures.listed(
+            [
+                f"{t} {figures.percent(a.weight / sum(b.weight for b in trial.arms), 0)}"
+                for t, a in zip(_titles(trial), trial.arms, strict=True)
+            ]
+        )
+        + "."
+    )
     return Table(says=says, columns=("Step", *_titles(trial), "Split"), rows=tuple(rows))
 
 
@@ -165,10 +192,13 @@ def _weeks(trial: Trial, found: Json | None) -> Table | None:
     if not found or not found["weeks"]:
         return None
     rows = tuple(
-        (figures.day(week["from"]), *(f"{week['counts'][a.key]:,}" for a in trial.arms),
-         f"{sum(week['counts'].values()):,}")
+        (
+            figures.day(week["from"]),
+            *(f"{week['counts'][a.key]:,}" for a in trial.arms),
+            f"{sum(week['counts'].values()):,}",
+        )
         for week in found["weeks"]
-    )  # fmt: skip
+    )
     last = sum(found["weeks"][-1]["counts"].values())
     says = f"{figures.counted(last, trial.about.unit)} joined in the latest week with anybody new."
     return Table(says=says, columns=("Week from", *_titles(trial), "All"), rows=rows)
@@ -179,16 +209,24 @@ def _fidelity(trial: Trial, found: Json | None) -> Table | None:
     if not told:
         return None
     rows = tuple(
-        (arm_title(trial, arm.key), f"{one['same']:,}", f"{one['other']:,}",
-         figures.percent(one["same"] / (one["same"] + one["other"])))
-        for arm in trial.arms if (one := told.get(arm.key))
-    )  # fmt: skip
+        (
+            arm_title(trial, arm.key),
+            f"{one['same']:,}",
+            f"{one['other']:,}",
+            figures.percent(one["same"] / (one["same"] + one["other"])),
+        )
+        for arm in trial.arms
+        if (one := told.get(arm.key))
+    )
     wrong = sum(one["other"] for one in told.values())
     says = (
-        "Everybody got the version that was meant for them." if not wrong
+        "Everybody got the version that was meant for them."
+        if not wrong
         else f"{figures.counted(wrong, 'time')} somebody got another version than was meant."
-    )  # fmt: skip
-    return Table(says=says, columns=("Meant to get", "Got it", "Got another", "As meant"), rows=rows)
+    )
+    return Table(
+        says=says, columns=("Meant to get", "Got it", "Got another", "As meant"), rows=rows
+    )
 
 
 def _sources(found: Json | None, *, live: bool) -> Table | None:
@@ -203,10 +241,18 @@ def _sources(found: Json | None, *, live: bool) -> Table | None:
             continue
         if live and newest and now - datetime.fromisoformat(newest) > STALE:
             old.append(figures.lower_first(name))
-        rows.append((name, figures.moment(newest) if newest else "No time given",
-                     figures.moment(source["taken"]) if source["taken"] else "–"))  # fmt: skip
-    says = f"More than three days old: {figures.listed(old)}." if old else (
-        "How far each kind of data reaches.")  # fmt: skip
+        rows.append(
+            (
+                name,
+                figures.moment(newest) if newest else "No time given",
+                figures.moment(source["taken"]) if source["taken"] else "–",
+            )
+        )
+    says = (
+        f"More than three days old: {figures.listed(old)}."
+        if old
+        else ("How far each kind of data reaches.")
+    )
     return Table(says=says, columns=("Data", "Newest", "Last handed in"), rows=tuple(rows))
 
 
@@ -226,10 +272,15 @@ def _maturing(trial: Trial, found: Json | None) -> str:
 def _guardrails(trial: Trial, found: Json | None) -> tuple[str, ...]:
     named = {m.key: metric_title(m) for m in trial.metrics}
     return tuple(
-        f"{named[one['key']]}: " + ("read from the contact log." if one["from_log"]
-        else f"{figures.counted(one['values'], 'value')} held, over all arms.")
-        for one in (found or {}).get("guardrails", ()) if one["key"] in named
-    )  # fmt: skip
+        f"{named[one['key']]}: "
+        + (
+            "read from the contact log."
+            if one["from_log"]
+            else f"{figures.counted(one['values'], 'value')} held, over all arms."
+        )
+        for one in (found or {}).get("guardrails", ())
+        if one["key"] in named
+    )
 
 
 def _look(trial: Trial, result: Json | None) -> str:

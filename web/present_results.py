@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis import looking
+from analysis.estimates import Absent
 from analysis.report import figures, phrases
 from analysis.report.reading import (
-    Absent,
     Interval,
     arm_title,
     finite,
@@ -65,15 +65,21 @@ def schools(trial: Trial, result: Json) -> Schools | None:
         left, right = interval(first), interval(second)
         if not isinstance(right, Interval):
             continue
-        rows.append((arm_title(trial, text(contrast, "arm")), _told(trial, metric, left),
-                     f"{_told(trial, metric, right)} {_better(second)}".strip()))  # fmt: skip
+        rows.append(
+            (
+                arm_title(trial, text(contrast, "arm")),
+                _told(trial, metric, left),
+                f"{_told(trial, metric, right)} {_better(second)}".strip(),
+            )
+        )
         same = same and isinstance(left, Interval) and left.estimate * right.estimate >= 0
     if not rows:
         return None
     agree = (
-        "Both ways of judging point the same way." if same
+        "Both ways of judging point the same way."
+        if same
         else "The two ways of judging do not point the same way: read the report before you decide."
-    )  # fmt: skip
+    )
     return Schools(measure=metric_title(metric), rows=tuple(rows), agree=agree)
 
 
@@ -88,7 +94,9 @@ def _told(trial: Trial, metric: Metric, found: Interval | Absent) -> str:
 
 def _better(posterior: Json) -> str:
     chance = finite(posterior.get("probability_better"))
-    return "" if chance is None else f"The chance that it is better at all: {figures.chance(chance)}."
+    return (
+        "" if chance is None else f"The chance that it is better at all: {figures.chance(chance)}."
+    )
 
 
 __all__ = ["Looks", "Schools", "looks", "schools"]

@@ -13,6 +13,7 @@ from trials.contacts.cells import fold
 from trials.contacts.mapping import ColumnMapping
 from trials.contacts.reading import opened, sheet
 from trials.contacts.record import Refused
+from trials.contacts.rows import FIELDS
 from trials.contacts.sources import identify
 from trials.contacts.sources.common import starts_like_json
 from trials.definition.model import Trial
@@ -21,9 +22,11 @@ from trials.people.identifiers import KINDS
 ROWS = 5
 _LONGEST = 60
 _PLAIN = {
-    "units": (), "assignments": ("arm", "assigned_at"), "exposures": ("exposed_at", "arm"),
+    "units": (),
+    "assignments": ("arm", "assigned_at"),
+    "exposures": ("exposed_at", "arm"),
     "outcomes": ("metric", "value", "observed_at"),
-}  # fmt: skip
+}
 _NAMING = frozenset({"contact_id", "unit", *KINDS})
 
 
@@ -64,12 +67,20 @@ def of_contacts(path: Path, how: ColumnMapping | None = None) -> Preview:
 
 
 def _told_plainly(how: ColumnMapping | None) -> set[str]:
-    named = {fold(c) for field, names in (how.columns if how else {}).items()
-             for c in names if field in _NAMING}  # fmt: skip
-    fields = [f for f in mapping.FIELDS if f not in _NAMING]
+    named = {
+        fold(c)
+        for field, names in (how.columns if how else {}).items()
+        for c in names
+        if field in _NAMING
+    }
+    fields = [f for f in FIELDS if f not in _NAMING]
     known = {fold(f) for f in fields} | {word for f in fields for word in mapping.usual(f)}
-    mapped = {fold(c) for field, names in (how.columns if how else {}).items()
-              for c in names if field not in _NAMING}  # fmt: skip
+    mapped = {
+        fold(c)
+        for field, names in (how.columns if how else {}).items()
+        for c in names
+        if field not in _NAMING
+    }
     return (known | mapped) - named
 
 
@@ -79,12 +90,16 @@ def _masked(
     columns = tuple(columns)
     shown = [fold(name) in plain for name in columns]
     return Preview(
-        columns=columns, source=source, masked=not all(shown),
+        columns=columns,
+        source=source,
+        masked=not all(shown),
         rows=tuple(
-            tuple(cell[:_LONGEST] if ok else mask(cell) for cell, ok in zip(row, shown, strict=False))
+            tuple(
+                cell[:_LONGEST] if ok else mask(cell) for cell, ok in zip(row, shown, strict=False)
+            )
             for row in rows
         ),
-    )  # fmt: skip
+    )
 
 
 def mask(cell: str) -> str:

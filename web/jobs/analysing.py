@@ -34,7 +34,8 @@ def analyse(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
     progress("Reading the log and computing", None)
     result = study.analyse(store, order)
     progress("Counting", None)
-    return {"trial": order.key, "run": result["run"]["id"], "health": counting.take(store, order.key)}
+    found = counting.take(store, order.key)
+    return {"trial": order.key, "run": result["run"]["id"], "health": found}
 
 
 def health(job: Job, store: Store, progress: Progress) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Files taken in by a worker: the very functions that the command line calls.
 
 ``payload``: ``file`` (the token of the upload), ``trial`` where the file belongs to one, and if
-wanted ``keep_good_rows``, ``source`` or ``mapping`` (contacts) and ``format`` (units). The answer is the import's
-report; the upload is deleted by the worker once the job is over.
+wanted ``keep_good_rows``, ``source`` or ``mapping`` (contacts) and ``format`` (units). The answer
+is the import's report; the upload is deleted by the worker once the job is over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from trials.settings import Settings
 from trials.store.engine import Store
 from web.jobs import mappings, uploads
 from web.jobs.handlers import Progress
-
 
 MOST_PROBLEMS = 5_000
 """So many refused rows are kept of an import: a page shows the first, a file all of them."""

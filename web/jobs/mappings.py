@@ -1,8 +1,7 @@
-"""Saved column mappings, one small file each beside the uploads, so that the worker finds them too."""
+"""Saved column mappings, a small file each beside the uploads, where the worker finds them."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def save(home: Path, made: ColumnMapping) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     half = path.with_suffix(".part")
     half.write_text(text, "utf-8")
-    os.replace(half, path)
+    half.replace(path)
 
 
 def load(home: Path, name: str) -> ColumnMapping:

@@ -1,11 +1,11 @@
-"""What is done to a running trial: pause, resume, stop, amend; each asked once more before it is done."""
+"""What is done to a running trial: pause, resume, stop, amend; each asked twice."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -34,24 +34,33 @@ class Act:
 
 ACTS = {
     "pause": Act(
-        title="Pause the trial", button="Pause the trial", done="The trial is paused.",
-        means=("Everybody gets the version in use today for the time being; nobody new takes part.",
-               "Whoever has been given a version keeps it, and what happens to them still counts.",
-               "You can resume at any time."),
+        title="Pause the trial",
+        button="Pause the trial",
+        done="The trial is paused.",
+        means=(
+            "Everybody gets the version in use today for the time being; nobody new takes part.",
+            "Whoever has been given a version keeps it, and what happens to them still counts.",
+            "You can resume at any time.",
+        ),
     ),
     "resume": Act(
-        title="Resume the trial", button="Resume the trial", done="The trial is live again.",
+        title="Resume the trial",
+        button="Resume the trial",
+        done="The trial is live again.",
         means=("People are given versions again, by the same shares as before.",),
     ),
     "stop": Act(
-        title="Stop the trial for good", button="Stop the trial", warns=True,
+        title="Stop the trial for good",
+        button="Stop the trial",
+        warns=True,
         done="The trial has stopped, and its seed is published on this page.",
-        means=("Nobody is given a version any more. A stopped trial cannot be started again.",
-               "The seed of the draw is published, so that anybody with the list can check who got what.",
-               "Stopping because of how the result looks before a declared look makes it "
-               "unreliable; give the true reason below."),
+        means=(
+            "Nobody is given a version any more. A stopped trial cannot be started again.",
+            "The seed of the draw is published, so that anybody with the list can check it.",
+            "Stopping because of how a result looks before its time makes it unreliable.",
+        ),
     ),
-}  # fmt: skip
+}
 
 
 @pages.get("/trials/<key>/acts/<name>")
@@ -67,7 +76,9 @@ def do(key: str, name: str) -> ResponseReturnValue:
     """Do it, with its reason."""
     filled, act = sent(), _act(name)
     if not filled["reason"]:
-        return _asked(key, name, filled.wrong("reason", "Say why, for those who read this later")), 400
+        return _asked(
+            key, name, filled.wrong("reason", "Say why, for those who read this later")
+        ), 400
     moved = {"pause": lifecycle.pause, "resume": lifecycle.resume, "stop": lifecycle.stop}[name]
     try:
         with store().write() as session:
@@ -127,15 +138,25 @@ def _amending(
 ) -> str:
     before = plan.document(record.definition)
     found = plan.changes(before, plan.document(changed)) if changed else []
-    known = session.scalar(sa.select(sa.func.count()).select_from(OutcomeRow).where(
-        OutcomeRow.trial_id == record.id)) or 0  # fmt: skip
+    known = (
+        session.scalar(
+            sa.select(sa.func.count())
+            .select_from(OutcomeRow)
+            .where(OutcomeRow.trial_id == record.id)
+        )
+        or 0
+    )
     return render_template(
-        "pages/amend.html", key=record.key, title=record.definition.about.title, filled=filled,
-        locked=record.locked, changes=[view.change(one) for one in found],
+        "pages/amend.html",
+        key=record.key,
+        title=record.definition.about.title,
+        filled=filled,
+        locked=record.locked,
+        changes=[view.change(one) for one in found],
         seen=plan.plan_hash(changed) if changed and found else "",
         same=changed is not None and not found,
         known=figures.counted(int(known), "outcome") if known else "",
-    )  # fmt: skip
+    )
 
 
 def _act(name: str) -> Act:
@@ -150,6 +171,11 @@ def _asked(key: str, name: str, filled: Filled) -> str:
         row = registry.row_of(session, key)
         allowed = row.state in lifecycle.MOVES[name].allowed  # type: ignore[index]
         return render_template(
-            "pages/act.html", key=key, title=row.title, act=act, filled=filled, allowed=allowed,
+            "pages/act.html",
+            key=key,
+            title=row.title,
+            act=act,
+            filled=filled,
+            allowed=allowed,
             state=row.state,
-        )  # fmt: skip
+        )

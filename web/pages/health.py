@@ -19,9 +19,13 @@ def index(key: str) -> str:
     """The health page."""
     record, shown = _read(key)
     return render_template(
-        "pages/health.html", key=key, title=record.definition.about.title, health=shown,
-        state=present.state_of(record.state), can_check=may(Permission.RUN_TRIALS),
-    )  # fmt: skip
+        "pages/health.html",
+        key=key,
+        title=record.definition.about.title,
+        health=shown,
+        state=present.state_of(record.state),
+        can_check=may(Permission.RUN_TRIALS),
+    )
 
 
 @pages.get("/trials/<key>/health/panel")
@@ -29,8 +33,9 @@ def index(key: str) -> str:
 def panel(key: str) -> Response:
     """The part of that page that changes, for the page's own script."""
     _, shown = _read(key)
-    response = Response(render_template("pages/health_panel.html", health=shown, key=key),
-                        mimetype="text/html")  # fmt: skip
+    response = Response(
+        render_template("pages/health_panel.html", health=shown, key=key), mimetype="text/html"
+    )
     response.headers["X-Over"] = "yes" if shown.over else "no"
     return response
 
@@ -42,8 +47,14 @@ def check(key: str) -> ResponseReturnValue:
     minute = clock.now().strftime("%Y-%m-%dT%H:%M")
     with store().write() as session:
         registry.row_of(session, key)
-        jobs.enqueue(session, "health", payload={"trial": key}, subject=key,
-                     key=f"health/{key}/{minute}", actor=signed_in().email)  # fmt: skip
+        jobs.enqueue(
+            session,
+            "health",
+            payload={"trial": key},
+            subject=key,
+            key=f"health/{key}/{minute}",
+            actor=signed_in().email,
+        )
     flash("The check is under way. The page follows it by itself.")
     return redirect(url_for("health.index", key=key), 303)
 

@@ -43,9 +43,13 @@ def analyse(key: str) -> ResponseReturnValue:
             raise Conflict("the plan is not locked yet", "launch the trial first")
         payload = {"trial": key, **({"cutoff": cutoff} if cutoff else {})}
         number = jobs.enqueue(
-            session, "analyse", payload=payload, subject=key, actor=signed_in().email,
+            session,
+            "analyse",
+            payload=payload,
+            subject=key,
+            actor=signed_in().email,
             key=f"analyse/{key}/{filled['once'] or clock.now().isoformat()}",
-        )  # fmt: skip
+        )
     return redirect(url_for("jobs.job", job_id=number), 303)
 
 
@@ -69,8 +73,15 @@ def _page(key: str, filled: Filled) -> str:
         shown = report(record.definition, result, generated_at=clock.now(), organisation=whose)
         two = present_results.schools(record.definition, result)
     return render_template(
-        "pages/results.html", key=key, title=record.definition.about.title, filled=filled,
-        state=present.state_of(record.state), looks=looks, report=shown, two=two,
-        withheld=str((result or {}).get("withheld") or ""), any=result is not None,
+        "pages/results.html",
+        key=key,
+        title=record.definition.about.title,
+        filled=filled,
+        state=present.state_of(record.state),
+        looks=looks,
+        report=shown,
+        two=two,
+        withheld=str((result or {}).get("withheld") or ""),
+        any=result is not None,
         can_analyse=may(Permission.ANALYSE) and record.locked,
-    )  # fmt: skip
+    )

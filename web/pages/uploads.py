@@ -69,12 +69,22 @@ KINDS = {
     ),
 }
 FIELDS = {
-    "contact_id": "Number of the contact", "occurred_at": "When it happened", "channel": "Channel",
-    "line": "Line or queue", "topic": "Service or topic", "reason": "Reason or wrap code",
-    "outcome": "How it ended", "wait_seconds": "Time waited", "handle_seconds": "Time handled",
-    "phone": "Phone number", "email": "Email address", "account": "Account number",
-    "customer": "Customer number", "uprn": "Property number (UPRN)", "unit": "Unit of the trial",
-}  # fmt: skip
+    "contact_id": "Number of the contact",
+    "occurred_at": "When it happened",
+    "channel": "Channel",
+    "line": "Line or queue",
+    "topic": "Service or topic",
+    "reason": "Reason or wrap code",
+    "outcome": "How it ended",
+    "wait_seconds": "Time waited",
+    "handle_seconds": "Time handled",
+    "phone": "Phone number",
+    "email": "Email address",
+    "account": "Account number",
+    "customer": "Customer number",
+    "uprn": "Property number (UPRN)",
+    "unit": "Unit of the trial",
+}
 
 
 @pages.get("/trials/<key>/uploads")
@@ -84,8 +94,13 @@ def index(key: str) -> str:
     with store().read() as session:
         title = registry.row_of(session, key).title
         found = [job for job in jobs.latest(session, subject=key) if job.kind.startswith("import-")]
-    return render_template("pages/uploads.html", key=key, title=title, kinds=KINDS,
-                           lines=present_jobs.lines(found[:20]))  # fmt: skip
+    return render_template(
+        "pages/uploads.html",
+        key=key,
+        title=title,
+        kinds=KINDS,
+        lines=present_jobs.lines(found[:20]),
+    )
 
 
 @pages.get("/trials/<key>/uploads/<kind>")
@@ -139,9 +154,13 @@ def take(key: str, kind: str, token: str) -> ResponseReturnValue:
         payload |= _how(filled)
     with store().write() as session:
         number = jobs.enqueue(
-            session, f"import-{kind}", payload=payload, subject=key,
-            key=f"import/{kind}/{token}", actor=signed_in().email,
-        )  # fmt: skip
+            session,
+            f"import-{kind}",
+            payload=payload,
+            subject=key,
+            key=f"import/{kind}/{token}",
+            actor=signed_in().email,
+        )
     return redirect(url_for("jobs.job", job_id=number), 303)
 
 
@@ -176,8 +195,14 @@ def _mapped(record: TrialRecord, kind: str, token: str, filled: Filled) -> Respo
 
 
 def _choose(record: TrialRecord, kind: str, filled: Filled) -> str:
-    return render_template("pages/upload.html", key=record.key, kind=kind, filled=filled,
-                           title=record.definition.about.title, about=_kind(kind))  # fmt: skip
+    return render_template(
+        "pages/upload.html",
+        key=record.key,
+        kind=kind,
+        filled=filled,
+        title=record.definition.about.title,
+        about=_kind(kind),
+    )
 
 
 def _looked(record: TrialRecord, kind: str, token: str, filled: Filled) -> str:
@@ -188,13 +213,23 @@ def _looked(record: TrialRecord, kind: str, token: str, filled: Filled) -> str:
     known = shown.source if shown.source in READERS or how else None
     unknown = kind == "contacts" and known is None and shown.columns
     return render_template(
-        "pages/upload_look.html", key=record.key, kind=kind, token=token, filled=filled,
-        title=record.definition.about.title, about=about, preview=shown, unknown=unknown,
-        source=known if not how else None, mapping=name, fields=FIELDS,
-        system=TITLES.get(known or "", known or ""), size=path.stat().st_size,
+        "pages/upload_look.html",
+        key=record.key,
+        kind=kind,
+        token=token,
+        filled=filled,
+        title=record.definition.about.title,
+        about=about,
+        preview=shown,
+        unknown=unknown,
+        source=known if not how else None,
+        mapping=name,
+        fields=FIELDS,
+        system=TITLES.get(known or "", known or ""),
+        size=path.stat().st_size,
         fitting=mappings.fitting(_home(), shown.columns) if unknown else [],
         guess=mapping.suggest(shown.columns) if unknown else {},
-    )  # fmt: skip
+    )
 
 
 def _look(record: TrialRecord, kind: str, path: Path, how: ColumnMapping | None) -> Preview:
