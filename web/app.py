@@ -39,6 +39,7 @@ from web.pages.drafts import pages as pages_drafts
 from web.pages.health import pages as pages_health
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
+from web.pages.learning import pages as pages_learning
 from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
@@ -56,6 +57,7 @@ BLUEPRINTS = (
     pages_drafts,
     pages_signoffs,
     pages_jobs,
+    pages_learning,
     pages_posterior,
     pages_schedules,
     pages_help,

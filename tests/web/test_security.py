@@ -39,6 +39,7 @@ PATHS = {
     "/schedule": 200,
     "/trials/fresh/schedule": 200,
     "/jobs": 200,
+    "/learning": 200,
     "/jobs/999": 404,
     "/jobs/999/panel": 404,
     "/jobs/999/cancel": 405,

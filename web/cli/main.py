@@ -28,6 +28,7 @@ COMMANDS = {
     "object": "web.cli.objection:object_",
     "mail": "web.cli.mail:mail",
     "observe": "web.cli.observe:observe",
+    "portfolio": "web.cli.portfolio:portfolio",
     "power": "web.cli.power:power",
     "reconcile": "web.cli.reconcile:reconcile_",
     "report": "web.cli.report:report",

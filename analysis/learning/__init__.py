@@ -1,0 +1,1 @@
+"""Learning across trials: what each found on one scale, and what they say together."""
