@@ -13,6 +13,7 @@ from trials.definition.model import Trial
 from trials.designs import HELD_OUT
 from trials.importing.columns import cluster_number, scope
 from trials.people.identifiers import Hasher
+from trials.sharing import Shared
 from trials.store.tables import AssignmentRow, TrialRow, UnitRow
 
 
@@ -25,6 +26,7 @@ class Listed:
     arm_ids: tuple[int, ...]
     batch: int
     hasher: Hasher
+    shared: Shared
 
     @property
     def definition(self) -> Trial:
@@ -57,14 +59,14 @@ def drawn_clusters(session: Session, trial: Listed) -> dict[int, int]:
     }  # fmt: skip
 
 
-def rivals(session: Session, record: registry.TrialRecord) -> list[int]:
+def rivals(session: Session, trial_id: int, trial: Trial) -> list[int]:
     """The other trials of a trial's namespace, by number."""
-    namespace = record.definition.design.namespace
+    namespace = trial.design.namespace
     if namespace is None:
         return []
     return [
         row.id for row in session.scalars(sa.select(TrialRow))
-        if row.id != record.id and row.definition.get("design", {}).get("namespace") == namespace
+        if row.id != trial_id and row.definition.get("design", {}).get("namespace") == namespace
     ]  # fmt: skip
 
 
@@ -75,7 +77,7 @@ class Known:
         self._session, self._trial = session, trial
         self._scope = scope(trial.definition)
         self._ids = {number: code for code, number in enumerate(trial.arm_ids)}
-        self._namespace = rivals(session, trial.record)
+        self._namespace = rivals(session, trial.record.id, trial.definition)
 
     def among(self, keys: Sequence[str]) -> tuple[dict[str, int], set[str]]:
         """Of a batch: arm codes of units in this trial, and units in a rival trial."""

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import armfiles, clock, files, lifecycle, registry
+from trials import armfiles, clock, files, lifecycle, registry, sharing
 from trials.definition.model import Trial
 from trials.designs import HELD_OUT, Allocation, Roster, design_for
 from trials.enrolled import Known, Listed, drawn_clusters
@@ -134,8 +134,14 @@ def _open(store: Store, key: str, hasher: Hasher) -> Listed:
         latest = sa.select(sa.func.max(AssignmentRow.epoch)).where(
             AssignmentRow.trial_id == record.id
         )
+        shared = sharing.of(session, record.id, record.definition)
+        if shared.divided:
+            raise Conflict("trials that meet people one at a time have divided the namespace "
+                           f"of {key!r}, which has no share of it",
+                           "start it anew with a share, or wait until they end")  # fmt: skip
         return Listed(record, lifecycle.seed_of(session, record.id), tuple(arms),
-                      (session.scalar(latest) or 0) + 1, hasher)  # fmt: skip
+                      (session.scalar(latest) or 0) + 1, hasher,
+                      shared)  # fmt: skip
 
 
 def _read(store: Store, path: Path, trial: Listed, refusals: Refusals) -> _Roll:
@@ -147,12 +153,14 @@ def _read(store: Store, path: Path, trial: Listed, refusals: Refusals) -> _Roll:
         lookup = Known(session, trial)
         drawn = drawn_clusters(session, trial)
         absent = left_out.of(left_out.every(session), trial.record.id)
+        left_alone = trial.shared.gate()
         balance = [(name, table.index(name) or 0) for name in roll.balance]
         for batch in batches(table.rows):
             known, elsewhere = lookup.among([columns.key(row) for _, row in batch])
             enlist = _Enlist(
                 roll=roll, columns=columns, balance=balance, excludes=excludes, refusals=refusals,
                 known=known, elsewhere=elsewhere, drawn=drawn, trial=trial, absent=absent,
+                left_alone=left_alone,
             )  # fmt: skip
             for line, row in batch:
                 enlist(line, row)
@@ -177,6 +185,7 @@ class _Enlist:
     drawn: dict[int, int]
     trial: Listed
     absent: left_out.LeftOut
+    left_alone: Callable[[str], str | None]
 
     def __call__(self, line: int, row: files.Row) -> None:
         key = self.columns.key(row)
@@ -202,7 +211,13 @@ class _Enlist:
             if (arm := self.drawn.get(self.trial.cluster(cluster))) is not None:
                 self.roll.joined[line] = arm
                 return
+            if reason := self.left_alone(cluster):
+                self.roll.excluded[reason] += 1
+                return
             self.roll.clusters.append(cluster)
+        elif reason := self.left_alone(key):
+            self.roll.excluded[reason] += 1
+            return
         for name, i in self.balance:
             self.roll.balance[name].append(row[i].strip())
         self.roll.lines.append(line)
@@ -406,9 +421,10 @@ class _Enrolment:
 
 
 def _refuse_if_moved(session: Session, row: TrialRow, trial: Listed) -> None:
-    """Somebody else enrolled a list, or ended the trial, between our reading and our writing."""
+    """Somebody enrolled a list, ended the trial or claimed people since our reading."""
     latest = sa.select(sa.func.max(AssignmentRow.epoch)).where(AssignmentRow.trial_id == row.id)
-    if row.state != "live" or (session.scalar(latest) or 0) + 1 != trial.batch:
+    moved = sharing.of(session, row.id, trial.definition) != trial.shared
+    if moved or row.state != "live" or (session.scalar(latest) or 0) + 1 != trial.batch:
         raise Conflict("the trial changed while this list was being read", "run the command again")
 
 

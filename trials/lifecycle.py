@@ -14,7 +14,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import audit, clock, registry
+from trials import audit, clock, registry, sharing
 from trials.definition import plan
 from trials.definition.model import Trial
 from trials.designs.verify import commit
@@ -47,10 +47,11 @@ def launch(session: Session, key: str, *, actor: str) -> registry.TrialRecord:
     """Lock the plan, commit to the seed and go live.
 
     Raises:
-        Conflict: the trial is past that point.
+        Conflict: the trial is past that point, or its share of the namespace is not free.
     """
     row = _moved(session, key, "launch")
     trial = registry.definition_of(row)
+    sharing.claim(session, row, trial)
     _lock(session, row, trial, number=1, actor=actor, reason="")
     seal = _seal(session, row, trial)
     audit.record(session, "trial launched", key, actor=actor, detail={
@@ -184,7 +185,8 @@ def _seal(session: Session, row: TrialRow, trial: Trial) -> SealRow:
     seed = trial.design.seed if trial.design.seed is not None else secrets.randbits(128)
     nonce = secrets.token_hex(16)
     seal = SealRow(trial_id=row.id, seed=str(seed), nonce=nonce, committed_at=clock.now(),
-                   commitment=commit(seed, nonce, trial.key))  # fmt: skip
+                   commitment=commit(seed, nonce, trial.key),
+                   shared_holdout=sharing.holdout(session))  # fmt: skip
     session.add(seal)
     session.flush()
     return seal
@@ -200,7 +202,11 @@ def _refuse_touching_allocation(
     same = [(a.key, a.weight, a.control) for a in before.arms] == [
         (a.key, a.weight, a.control) for a in after.arms
     ]
-    if not same or before.design != after.design:
+    widened = before.design.model_copy(update={"coverage": after.design.coverage})
+    if after.design.coverage < before.design.coverage:
+        raise SignpostError("coverage can only rise: nobody who is in may drop out",
+                            "to take in nobody new, pause the trial")  # fmt: skip
+    if not same or widened != after.design:
         raise SignpostError(
             "arms, weights and design cannot change once people have been assigned",
             "stop this trial and register a new one",

@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import clock, enrolment, files, registry
+from trials import clock, enrolment, files, registry, sharing
 from trials.designs import HELD_OUT, Roster, design_for, verify
 from trials.designs.online import PermutedBlocks
 from trials.designs.shares import ratio
@@ -135,6 +135,7 @@ class _Job:
             raise Conflict(f"trial {record.key!r} was randomised elsewhere",
                            "only whoever drew it can draw it again")  # fmt: skip
         self.imports = {int(row.detail["batch"]): row for row in rows if row.added}
+        self._left_alone = sharing.of(session, record.id, self._trial).gate()
         self._absent = left_out.of(left_out.every(session), record.id)
 
     def read(self, paths: Sequence[Path]) -> _Lines:
@@ -169,6 +170,8 @@ class _Job:
             if not self.imports or entry.since <= self._drawn_at(line):
                 return
         lines.met += line.record is not None
+        drawn = line.cluster if self._trial.design.kind == "cluster" else line.unit
+        excluded = excluded or self._left_alone(drawn)
         if excluded is not None:
             if line.record is not None:
                 lines.wrongly.append(verify.Difference(line.unit, None, line.record.arm))
@@ -276,7 +279,7 @@ class _Job:
 
     def _rivals(self, keys: Sequence[str]) -> set[str]:
         """Units that another trial of the namespace holds."""
-        others = rivals(self._session, self._record)
+        others = rivals(self._session, self._record.id, self._trial)
         if not others or not keys:
             return set()
         digests = {self._hasher.unit(scope(self._trial), key): key for key in keys}

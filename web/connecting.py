@@ -25,7 +25,7 @@ def recipes(trial: Trial, home: str, allowed: tuple[str, ...]) -> list[Recipe]:
     kind, channel = trial.design.kind, trial.about.channel
     if kind in ("switchback", "stepped-wedge"):
         return _by_calendar(trial) if kind == "switchback" else _wedge(trial)
-    if channel in LISTS or kind == "cluster" or trial.design.namespace:
+    if channel in LISTS or kind == "cluster" or _listed_namespace(trial):
         return _by_list(trial)
     if trial.design.strata and channel is not None:
         return _within_strata(trial, home)
@@ -34,6 +34,10 @@ def recipes(trial: Trial, home: str, allowed: tuple[str, ...]) -> list[Recipe]:
     if channel in WEBSITE or channel is None:
         return [_snippet(trial, home, allowed), *_server(trial, home)]
     return _by_list(trial)
+
+
+def _listed_namespace(trial: Trial) -> bool:
+    return trial.design.namespace is not None and trial.design.namespace_share is None
 
 
 def _by_calendar(trial: Trial) -> list[Recipe]:

@@ -78,7 +78,9 @@ class Design(Part):
     ``method`` says how the few clusters (or units) of a list are kept alike: in permuted blocks,
     in sets matched on the columns of ``balance``, or by minimisation over them. ``hours`` are a
     switchback's opening hours, as in ``Mon-Fri 09:00-17:00``; without them the line never closes.
-    ``bank_holidays`` counts only where hours are given.
+    ``bank_holidays`` counts only where hours are given. ``namespace_share`` is what a trial that
+    meets people one at a time claims of its namespace; ``coverage`` the share of those it meets
+    that it takes in, which an amendment may raise.
     """
 
     kind: DesignKind = "individual"
@@ -88,7 +90,9 @@ class Design(Part):
     burn_in: Seconds = 0
     seed: int | None = None
     namespace: KeyText | None = None
+    namespace_share: float | None = Field(default=None, gt=0, le=1)
     holdout: float = Field(default=0.0, ge=0, lt=1)
+    coverage: float = Field(default=1.0, gt=0, le=1)
     exclusions: tuple[Exclusion, ...] = Field(default=(), strict=False)
     method: Method = "blocks"
     balance: tuple[str, ...] = Field(default=(), strict=False)

@@ -172,10 +172,24 @@ def _design(parts: Parts) -> Iterator[Breach]:
                      'set kind = "cluster" or remove cluster')  # fmt: skip
     if design.kind == "switchback":
         yield from _switchback(parts, design)
+    yield from _met(parts, design)
     yield from _method(design)
     for name, values in (("strata", design.strata), ("balance", design.balance)):
         for repeated in [v for v, n in Counter(values).items() if n > 1]:
             yield Breach(("design", name), f"{repeated!r} is listed twice", "list it once")
+
+
+def _met(parts: Parts, design: Design) -> Iterator[Breach]:
+    """Keys for trials that meet people one at a time."""
+    if design.namespace_share is not None and design.namespace is None:
+        yield Breach(("design", "namespace_share"), "a share is claimed of no namespace",
+                     'add namespace = "…" or remove namespace_share')  # fmt: skip
+    if design.coverage == 1.0:
+        return
+    by_list = parts.about is not None and parts.about.channel in ("letter", "email", "sms")
+    if by_list or design.kind != "individual" or design.strata:
+        yield Breach(("design", "coverage"), "only a trial that meets people one at a time, "
+                     "without strata, takes in a part of them", "remove coverage")  # fmt: skip
 
 
 def _method(design: Design) -> Iterator[Breach]:

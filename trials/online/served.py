@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import lifecycle, registry
+from trials import lifecycle, registry, sharing
 from trials.definition import wording
-from trials.definition.model import Arm, Trial
+from trials.definition.model import Arm, Design, Trial
 from trials.designs.bucketing import Assigned, Split, Step
 from trials.designs.online import PermutedBlocks
 from trials.designs.shares import ratio
+from trials.enrolled import rivals
 from trials.errors import SignpostError
 from trials.importing.columns import scope
 from trials.online.strata import Strata
@@ -35,6 +36,8 @@ class Served:
         arm_ids: the arms' numbers in the store, by key.
         metric_ids: the metrics' numbers, likewise.
         values: what a caller shows or plays, by arm.
+        left_alone: why a unit belongs to no trial, or to another of the namespace.
+        rivals: the other trials of the namespace, by number.
     """
 
     id: int
@@ -48,6 +51,8 @@ class Served:
     metric_ids: Mapping[str, int]
     values: Mapping[str, Any]
     assigner: Callable[[str], Assigned] | None
+    left_alone: Callable[[str], str | None]
+    rivals: tuple[int, ...] = ()
     strata: Strata | None = None
 
     @property
@@ -106,6 +111,8 @@ def _read(session: Session, number: int, *, listed: bool) -> Served:
         metric_ids=dict(metrics.tuples().all()),
         values={arm.key: value(arm) for arm in trial.arms},
         assigner=_assigner(session, row, trial), strata=_strata(session, row, trial),
+        left_alone=sharing.of(session, number, trial).gate(),
+        rivals=tuple(rivals(session, number, trial)),
     )  # fmt: skip
 
 
@@ -124,7 +131,7 @@ def value(arm: Arm) -> Any:
 def _assigner(session: Session, row: TrialRow, trial: Trial) -> Callable[[str], Assigned] | None:
     design = trial.design
     alone = design.kind == "individual" and not (design.strata or design.cluster)
-    if not alone or design.namespace or trial.about.channel in LIST_CHANNELS:
+    if not alone or _divided_by_list(design) or trial.about.channel in LIST_CHANNELS:
         return None
     try:
         return split(trial, lifecycle.seed_of(session, row.id)).assigner()
@@ -134,9 +141,11 @@ def _assigner(session: Session, row: TrialRow, trial: Trial) -> Callable[[str], 
 
 def _strata(session: Session, row: TrialRow, trial: Trial) -> Strata | None:
     design = trial.design
-    if design.kind != "stratified" or design.namespace or trial.about.channel in LIST_CHANNELS:
+    if design.kind != "stratified" or _divided_by_list(design):
         return None
-    if trial.about.channel is None or design.holdout or design.method != "blocks":
+    if trial.about.channel in LIST_CHANNELS or trial.about.channel is None:
+        return None
+    if design.holdout or design.method != "blocks":
         return None
     keys = tuple(arm.key for arm in trial.arms)
     try:
@@ -147,10 +156,15 @@ def _strata(session: Session, row: TrialRow, trial: Trial) -> Strata | None:
     return Strata(design.strata, PermutedBlocks(whole, seed, trial.key), keys)
 
 
+def _divided_by_list(design: Design) -> bool:
+    """The trial has no share of its namespace of its own: only a list says who is in it."""
+    return design.namespace is not None and design.namespace_share is None
+
+
 def split(trial: Trial, seed: int) -> Split:
     """How ``trial`` splits the units it meets, under its sealed seed."""
     return Split(
         trial=trial.key, arms=tuple(arm.key for arm in trial.arms),
-        steps=(Step(1.0, tuple(arm.weight for arm in trial.arms)),),
+        steps=(Step(trial.design.coverage, tuple(arm.weight for arm in trial.arms)),),
         seed=seed, holdout=trial.design.holdout,
     )  # fmt: skip

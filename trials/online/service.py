@@ -37,7 +37,8 @@ _REMEMBERED = 100_000
 Reason = Literal[
     "split", "listed", "holdout", "excluded", "eligibility-not-known", "not-enrolled",
     "store-unreachable", "disabled", "objected", "never-trial", "erased",
-    "stratum-not-known",
+    "stratum-not-known", "global-holdout", "outside-namespace", "outside-coverage",
+    "in-another-trial",
 ]  # fmt: skip
 
 
@@ -93,6 +94,7 @@ class Online:
         self._loading, self._end = threading.Lock(), threading.Event()
         self._read_at = self._down_until = float("-inf")
         self._stored: dict[tuple[int, bytes], int | None] = {}
+        self._rivals: dict[tuple[int, bytes], bool] = {}
         self._finalizer: Finalize | None = None
 
     def key(self, secret: str) -> apikeys.ApiKey | None:
@@ -138,7 +140,9 @@ class Online:
             return turned
         if trial.assigner is None:
             return self._within(trial, digest, unit, ask, record=record)
-        arm = trial.assigner(unit).arm
+        arm, _, why, _ = trial.assigner(unit)
+        if why == "outside-coverage":
+            return self._away(trial, digest, why, record=record)
         if record:
             self.recorder.put(self.entry(trial, digest, arm, unit, ask))
         return _control(trial, "holdout") if arm is None else _given(trial, arm, "split")
@@ -156,12 +160,41 @@ class Online:
             reachable = time.monotonic() >= self._down_until
             return _control(trial, "not-enrolled" if reachable else "store-unreachable")
         else:
-            reason = trial.ineligible(ask.attributes)
-        if reason is None:
-            return None
+            reason = (trial.ineligible(ask.attributes) or trial.left_alone(unit)
+                      or self._elsewhere(trial, digest))  # fmt: skip
+        if reason is None or reason == "store-unreachable":
+            return None if reason is None else _control(trial, "store-unreachable")
+        return self._away(trial, digest, reason, record=record)
+
+    def _away(self, trial: Served, digest: bytes, reason: str, *, record: bool) -> Answer:
         if record:
             self.recorder.turn_away(trial.id, digest, reason)
         return _control(trial, reason)  # type: ignore[arg-type]
+
+    def _elsewhere(self, trial: Served, digest: bytes) -> str | None:
+        """Whether another trial of the namespace has had this unit.
+
+        The answer is kept: those trials leave this one's segments alone from its launch on.
+        """
+        if not trial.rivals:
+            return None
+        name = (trial.id, digest)
+        if name not in self._rivals:
+            if time.monotonic() < self._down_until:
+                return "store-unreachable"
+            query = sa.select(UnitRow.id).where(
+                UnitRow.digest == digest, UnitRow.trial_id.in_(trial.rivals)
+            )
+            try:
+                with self._store.read() as session:
+                    found = session.scalar(query.limit(1)) is not None
+            except (SignpostError, sa.exc.SQLAlchemyError):
+                self._down_until = time.monotonic() + PATIENCE
+                return "store-unreachable"
+            if len(self._rivals) >= _REMEMBERED:
+                self._rivals.clear()
+            self._rivals[name] = found
+        return "in-another-trial" if self._rivals[name] else None
 
     def _within(self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool) -> Answer:
         """Enrol a unit within its stratum, at once; without the database nobody is enrolled."""
@@ -195,7 +228,10 @@ class Online:
         if trial.ineligible(ask.attributes) or self._absent(trial, unit, ask):
             return None
         digest = self._hasher.unit(trial.scope, unit)
-        return self.entry(trial, digest, trial.assigner(unit).arm, unit, ask)
+        if trial.left_alone(unit) or self._elsewhere(trial, digest):
+            return None
+        arm, _, why, _ = trial.assigner(unit)
+        return None if why == "outside-coverage" else self.entry(trial, digest, arm, unit, ask)
 
     def close(self) -> None:
         """Stop refreshing and write what waits."""

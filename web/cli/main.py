@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "web.cli.demo:demo",
     "drop-off": "web.cli.reconcile:drop_off",
     "erase": "web.cli.retention:erase",
+    "holdout": "web.cli.holdout:holdout",
     "import": "web.cli.importing:import_",
     "key": "web.cli.key:key",
     "object": "web.cli.objection:object_",
