@@ -24,6 +24,7 @@ from web.api.intake import api as api_intake
 from web.api.limits import Limiter
 from web.api.ofrep import ofrep
 from web.api.site import site
+from web.api.tidy import api as api_tidy
 from web.api.trials import api as api_trials
 from web.catalogue import Catalogue, StoreCatalogue
 from web.pages import provider
@@ -36,6 +37,7 @@ from web.pages.cases import pages as pages_cases
 from web.pages.connect import pages as pages_connect
 from web.pages.decisions import pages as pages_decisions
 from web.pages.drafts import pages as pages_drafts
+from web.pages.feeds import pages as pages_feeds
 from web.pages.health import pages as pages_health
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
@@ -61,6 +63,7 @@ BLUEPRINTS = (
     pages_posterior,
     pages_schedules,
     pages_help,
+    pages_feeds,
     pages_people,
     provider.pages,
     pages_afterwards,
@@ -76,6 +79,7 @@ BLUEPRINTS = (
     pages_results,
     ops.ops,
     api_trials,
+    api_tidy,
     api_assign,
     api_intake,
     ofrep,

@@ -19,6 +19,7 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
     ("Portfolio", "portfolio.index"),
     ("Call capacity", "capacity.index"),
     ("Schedule", "schedules.index"),
+    ("Feeds", "feeds.index"),
     ("People", "people.index"),
     ("Help", "help.index"),
 )

@@ -13,7 +13,7 @@ from analysis.casework.cases import Ask, case_of
 from analysis.scaling.decision import Decision, Recommendation, dissent
 from trials import audit, clock, lifecycle, registry
 from trials.errors import SignpostError
-from trials.store.tables import DecisionRow, RunRow
+from trials.store.tables import DecisionRow, RunRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,21 @@ def latest(session: Session, key: str) -> Decided | None:
     )
     if row is None:
         return None
+    return _decided(row)
+
+
+def recent(session: Session, limit: int = 50) -> tuple[tuple[str, str, Decided], ...]:
+    """The last decisions on any trial, the newest first: each trial's key, its title, and it."""
+    query = (
+        sa.select(TrialRow.key, TrialRow.title, DecisionRow)
+        .join(TrialRow, TrialRow.id == DecisionRow.trial_id)
+        .order_by(DecisionRow.id.desc())
+        .limit(limit)
+    )
+    return tuple((key, title, _decided(row)) for key, title, row in session.execute(query))
+
+
+def _decided(row: DecisionRow) -> Decided:
     return Decided(
         decided=row.decided, recommended=row.recommended, reason=row.reason,
         reviewer=row.reviewer, dissents=row.dissents, at=row.at, actor=row.actor, run=row.run_id,

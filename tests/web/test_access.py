@@ -22,6 +22,7 @@ OPEN = {
     "account.sign_in_by_password", "account.demonstrate", "account.sign_out", "account.set_up",
     "account.set_up_first", "provider.begin", "provider.back", "help.accessibility", "help.privacy", "help.cookies",
     "site.script", "site.arm",
+    "feeds.news", "feeds.dates",
 }  # fmt: skip
 """All that anybody on the network reaches. Adding to it is a decision, made here."""
 
