@@ -63,7 +63,7 @@ def add(
         raise SignpostError("the e-mail address is not one", "write it as name@council.gov.uk")
     _known_role(role)
     if session.scalar(sa.select(UserRow.id).where(UserRow.email == address)) is not None:
-        raise Conflict("there is an account with this address already", "use 'user set-role'")
+        raise Conflict("there is an account with this address already", "change its role instead")
     row = UserRow(
         email=address, name=name or address.split("@")[0], role=role,
         password_hash=_hashed(password, address) if password is not None else None,
@@ -230,7 +230,7 @@ def _known_role(role: str) -> None:
 def _row(session: Session, email: str) -> UserRow:
     row = session.scalar(sa.select(UserRow).where(UserRow.email == email.strip().lower()))
     if row is None:
-        raise NotFound("there is no account with this address", "see 'signpost user list'")
+        raise NotFound("there is no account with this address", "see the list of people")
     return row
 
 

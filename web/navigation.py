@@ -6,6 +6,8 @@ added, or left out, without a list of what is there.
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask, current_app, request, url_for
 
 from web import access
@@ -27,15 +29,13 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
 
 TRIAL_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Overview", ("trials.trial",)),
-    ("Plan", ("wizard.index", "drafts.index")),
-    ("Sign-off", ("signoff.index", "approvals.index")),
-    ("Health", ("health.index", "running.index", "running.health")),
+    ("Health", ("health.index",)),
     ("How to connect", ("connect.show",)),
-    ("Files and uploads", ("uploads.index", "running.files")),
+    ("Uploads", ("uploads.index",)),
     ("Results", ("results.index", "trials.trial_report")),
-    ("Posterior", ("posterior.index", "posteriors.index")),
-    ("Case for scaling", ("cases.case", "cases.index")),
-    ("Decision", ("decisions.decision", "decisions.index")),
+    ("Posterior", ("posterior.index",)),
+    ("Case for scaling", ("cases.case",)),
+    ("Decision", ("decisions.decision",)),
     ("Afterwards", ("afterwards.index",)),
     ("Papers", ("papers.index",)),
     ("Schedule", ("schedules.trial",)),
@@ -45,7 +45,7 @@ TRIAL_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def register(app: Flask) -> None:
     """Let every page of ``app`` ask for the bar and the parts."""
-    app.jinja_env.globals.update(navigation=bar, trial_parts=trial_parts)
+    app.jinja_env.globals.update(navigation=bar, trial_parts=trial_parts, way=way)
 
 
 def bar() -> list[dict[str, object]]:
@@ -72,6 +72,11 @@ def trial_parts(key: str) -> list[tuple[str, str, bool]]:
         deeper = label != "Overview" and request.path.startswith(f"{href}/")
         found.append((label, href, request.path == href or deeper))
     return found
+
+
+def way(endpoint: str, **values: Any) -> str | None:
+    """The address of a page, or ``None`` where it does not exist or is not for this person."""
+    return url_for(endpoint, **values) if _open(endpoint) else None
 
 
 def _open(endpoint: str) -> bool:

@@ -14,7 +14,8 @@ from analysis.report.view import Amendment, Version
 from analysis.report.words import DECISIONS
 from trials.audit import Entry
 from trials.definition.model import Metric, Trial
-from trials.registry import TrialRecord, TrialSummary, missing_for_launch
+from trials.registry import TrialRecord, TrialSummary
+from web.next_step import NextStep, next_step
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -52,14 +53,6 @@ class Line:
     says: str
     facts: tuple[str, ...]
     has_report: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextStep:
-    """What to do now, in a sentence, with the commands that do it."""
-
-    says: str
-    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,52 +177,6 @@ def page(record: TrialRecord, result: Json | None) -> Page:
         plan=_plan(record),
         amendments=_amendments(record),
         history=tuple(_event(entry) for entry in reversed(record.history)),
-    )
-
-
-def next_step(record: TrialRecord, *, analysed: bool) -> NextStep:
-    """What the state of a trial asks for."""
-    key = record.key
-    if record.state == "draft":
-        missing = figures.listed(missing_for_launch(record.definition))
-        return NextStep(
-            says=f"The plan leaves open {missing}. Fill it in, then add the file again.",
-            commands=("signpost trial check FILE.toml", "signpost trial add FILE.toml"),
-        )
-    if record.state == "ready":
-        return NextStep(
-            says="The plan is complete. Launching locks it and publishes the seed’s commitment.",
-            commands=(f"signpost trial launch {key}",),
-        )
-    if record.state == "stopped":
-        return NextStep(
-            says="The trial has stopped. Read the report, then record what was decided.",
-            commands=(f"signpost trial decide {key}",),
-        )
-    if record.state == "paused":
-        return NextStep(
-            says="Nobody is being assigned while the trial is paused.",
-            commands=(f"signpost trial resume {key}",),
-        )
-    return _running(record, analysed=analysed)
-
-
-def _running(record: TrialRecord, *, analysed: bool) -> NextStep:
-    key = record.key
-    if record.state == "decided":
-        return NextStep(says="The decision is recorded. Nothing is left to do.")
-    if analysed:
-        return NextStep(
-            says="The trial is running. Bring the result up to date when new outcomes arrive.",
-            commands=(f"signpost import outcomes {key} FILE.csv", f"signpost analyse {key}"),
-        )
-    return NextStep(
-        says="The trial is live. Add who takes part, then what happened to them, then analyse.",
-        commands=(
-            f"signpost units add {key} FILE.csv",
-            f"signpost import outcomes {key} FILE.csv",
-            f"signpost analyse {key}",
-        ),
     )
 
 

@@ -1,15 +1,14 @@
-"""What can be done with a trial now, where that is done, and who agreed to it."""
+"""What can be done with a trial now, and who agreed to it."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from flask import current_app, url_for
+from flask import url_for
 
 from analysis.report import figures
 from trials.drafting.screening import ROLES
 from trials.registry import TrialRecord
 from trials.store.tables import DraftRow, SignOffRow
-from web import access
 from web.access import Permission, may, store
 
 _ROLES: dict[str, str] = {str(role): label for role, label in ROLES.items()}
@@ -31,42 +30,6 @@ def acts(record: TrialRecord) -> list[tuple[str, str, str]]:
     if may(Permission.EDIT_TRIALS) and record.locked and record.state != "decided":
         found.append(("Amend the plan", url_for("acts.amending", key=record.key), "secondary"))
     return found
-
-
-def steps(record: TrialRecord, *, analysed: bool) -> list[tuple[str, str]]:
-    """Where the next step is taken: the pages that exist and that this person may open."""
-    live = [
-        ("Upload who takes part, contacts or outcomes", "uploads.index"),
-        ("See how the trial fares", "health.index"),
-    ]
-    stopped = [
-        ("Read the result", "results.index"),
-        ("Make the case for scaling", "case.page"),
-        ("Make the case for scaling", "cases.case"),
-        ("Record what was decided", "decision.page"),
-        ("Record what was decided", "decisions.decision"),
-    ]
-    wanted = {
-        "ready": [("See who has to agree", "signoff.index")],
-        "live": [*live, *([("Read the result", "results.index")] if analysed else [])],
-        "paused": [("Resume the trial", "acts.ask"), *live[1:]],
-        "stopped": stopped,
-        "decided": [("Read the result", "results.index")],
-    }.get(record.state, [])
-    return [
-        (label, _address(end, record.key))
-        for label, end in wanted
-        if end in current_app.view_functions and access.reachable(end) and _only_a_key(end)
-    ]
-
-
-def _address(end: str, key: str) -> str:
-    return url_for(end, key=key, name="resume") if end == "acts.ask" else url_for(end, key=key)
-
-
-def _only_a_key(end: str) -> bool:
-    rules = list(current_app.url_map.iter_rules(end))
-    return end == "acts.ask" or any(rule.arguments == {"key"} for rule in rules)
 
 
 def approvals(key: str) -> list[tuple[str, str, str]]:

@@ -54,6 +54,19 @@ def test_a_trial_says_its_state_and_what_to_do_next(client, key, state, command)
     assert command in page.select_one(".sp-next").get_text()
 
 
+def test_officers_are_led_to_pages_and_shown_no_command(client_as, empty_app):
+    for key, leads_to in (
+        ("council-tax-reminder", "/trials/council-tax-reminder/case"),
+        ("fresh", "/trials/fresh/connect"),
+    ):
+        asked = soup(client_as("officer").get(f"/trials/{key}")).select_one(".sp-next")
+        assert leads_to in [a["href"] for a in asked.select("a")]
+        assert asked.select("pre") == []
+    begin = soup(client_of(empty_app, "officer").get("/")).select_one(".sp-empty")
+    assert begin.select("a")
+    assert not begin.select("pre")
+
+
 def test_a_decided_trial_asks_for_nothing_more(client):
     page = soup(client.get("/trials/over"))
     assert "Nothing is left to do" in page.select_one(".sp-next").get_text()

@@ -12,6 +12,7 @@ from analysis.report.withhold import sentence
 from trials import registry
 from trials.errors import NotFound
 from web.access import Permission, needs, store
+from web.next_step import Way
 
 pages = Blueprint("posterior", __name__)
 
@@ -32,17 +33,20 @@ def index(key: str) -> ResponseReturnValue:
     why, then = (
         "There is no posterior yet",
         (
-            f"Run the analysis of this trial (signpost analyse {key} --school both). Sampling "
-            "takes a minute or so and never happens in a page; the report is here once it is done."
+            "Run the analysis of this trial by both schools. It takes a minute or so in the "
+            "background; the report is here once it is done."
         ),
     )
+    commands = () if found else (f"signpost analyse {key} --school both",)
     if found is not None and (held := sentence(found.result)) is not None:
         found, why = None, f"{held}."
         then = "The posterior report opens at the look that the plan declares."
     shown = None if found is None else posterior_page(trial, found.document)
     return render_template(
-        "pages/posterior.html", key=key, title=trial.about.title, shown=shown, why=why, then=then
-    )
+        "pages/posterior.html", key=key, title=trial.about.title, shown=shown, why=why, then=then,
+        ways=(Way("Bring the result up to date", "results.index", {"key": key}),),
+        commands=commands,
+    )  # fmt: skip
 
 
 @pages.get("/trials/<key>/posterior/draws.csv")

@@ -20,6 +20,7 @@ from trials.errors import NotFound
 from web import present, present_acts, waiting
 from web.access import Permission, may, needs
 from web.catalogue import Catalogue
+from web.next_step import STARTS
 
 pages = Blueprint("trials", __name__)
 
@@ -39,7 +40,7 @@ def home() -> str:
         summaries = [present.without_result(s) for s in summaries]
     return render_template(
         "pages/trials.html", lines=present.lines(summaries), counts=present.counts(summaries),
-        waiting=waiting.found(summaries),
+        waiting=waiting.found(summaries), start=STARTS,
     )  # fmt: skip
 
 
@@ -58,7 +59,6 @@ def trial(key: str) -> str:
     result = catalogue().result(key) if may(Permission.SEE_RESULTS) else None
     return render_template(
         "pages/trial.html", page=present.page(record, result), acts=present_acts.acts(record),
-        steps=present_acts.steps(record, analysed=result is not None),
         approvals=present_acts.approvals(key),
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def trial_report_file(key: str) -> Response:
     """The same report as one file to keep, mail or print."""
     record, result = catalogue().record(key), catalogue().result(key)
     if result is None:
-        raise NotFound(f"trial {key!r} has no result yet", f"run 'signpost analyse {key}' first")
+        raise NotFound(f"trial {key!r} has no result yet", "run its analysis first")
     css = resources.asset_text("report.css")
     made = report_html(
         record.definition, result, css=css, generated_at=clock.now(), organisation=_whose()
