@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from trials.simulate import files
+
 Header = Literal["labels", "keys"]
 Durations = Literal["hh:mm:ss", "seconds", "milliseconds"]
 
@@ -40,6 +42,20 @@ _OUTCOME: Final = {
     "handled": "Handled", "ended-in-ivr": "EndedInIvr", "abandoned-in-queue": "Abandoned",
     "call-back": "ForwardedToCallback",
 }  # fmt: skip
+
+
+FILE: Final = "8x8-interactions.csv"
+REASONS: Final = "8x8-reasons.csv"
+
+
+def beside(folder: Path) -> int:
+    """Write the contacts of a rehearsal's folder as an 8x8 export, and the map of its wrap codes.
+
+    Returns the number of contacts written. A code belongs to the system that gave it, so that the
+    map names 8x8 as its source.
+    """
+    files.reasons(folder / REASONS, "8x8")
+    return export(folder / "contacts.csv", folder / FILE)
 
 
 def export(

@@ -179,6 +179,10 @@ class Rehearsal(Part):
     trial: Trial
     plan: Simulation
 
+    def of_size(self, units: int) -> Rehearsal:
+        """The same rehearsal with another number of units."""
+        return self.model_copy(update={"plan": self.plan.model_copy(update={"units": units})})
+
     @property
     def dates(self) -> tuple[date, date]:
         """The first and the last day on which units are exposed."""
