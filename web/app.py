@@ -32,6 +32,7 @@ from web.pages.account import pages as pages_account
 from web.pages.acts import pages as pages_acts
 from web.pages.afterwards import pages as pages_afterwards
 from web.pages.assumptions import pages as pages_assumptions
+from web.pages.calendar import pages as pages_calendar
 from web.pages.capacity import pages as pages_capacity
 from web.pages.cases import pages as pages_cases
 from web.pages.connect import pages as pages_connect
@@ -74,6 +75,7 @@ BLUEPRINTS = (
     pages_papers,
     pages_portfolio,
     pages_acts,
+    pages_calendar,
     pages_health,
     pages_uploads,
     pages_results,

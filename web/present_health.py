@@ -130,8 +130,8 @@ def _checks(result: Json | None) -> tuple[Check, ...]:
 
 def _standing(found: Json | None, checks: Sequence[Check]) -> tuple[State, str]:
     off = [_RUNGS[r["key"]].lower() for r in (found or {}).get("rungs", ()) if r["off"]]
-    failed = [figures.lower_first(c.title) for c in checks if c.tag.key == "fail"]
-    warned = [figures.lower_first(c.title) for c in checks if c.tag.key == "warn"]
+    failed = [f"‘{c.title}’" for c in checks if c.tag.key == "fail"]
+    warned = [f"‘{c.title}’" for c in checks if c.tag.key == "warn"]
     if off or failed:
         what = [f"the numbers in each arm of those who were {one}" for one in off] or failed
         return State("bad", "Needs attention", "red"), (
@@ -140,7 +140,7 @@ def _standing(found: Json | None, checks: Sequence[Check]) -> tuple[State, str]:
         )
     if warned:
         return State("look", "Look closer", "yellow"), (
-            f"Nothing is broken, but look at {figures.listed(warned)}."
+            f"Nothing is broken, but look closer at {figures.listed(warned)}."
         )
     if not found and not checks:
         return State("new", "Not checked yet", "grey"), "Nothing has been counted yet. Check now."

@@ -143,7 +143,7 @@ def _deflection_rows(title: str, net: Interval, gross: object, avoidable: object
 def _leak_cell(contrast: Json) -> str:
     found = interval(contrast.get("leakage"))
     if not isinstance(found, Interval):
-        return "–"
+        return sentence(found.why)
     if found.low is None or found.high is None:
         return percent(found.estimate, 0)
     return f"{percent(found.estimate, 0)} ({percent(found.low, 0)} to {percent(found.high, 0)})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analysis.estimates import Absent
 from analysis.report import marks
 from analysis.report.chart import Chart, composed
 from analysis.report.figures import capital, number, percent, plural, sentence
@@ -35,6 +36,8 @@ def bar(name: str, found: Interval, kind: marks.Kind = "new") -> Row:
 
 def cell(found: object) -> str:
     """A saving with its range, as a table has it."""
+    if isinstance(found, Absent):
+        return sentence(found.why)
     if not isinstance(found, Interval):
         return "–"
     said, span = capital(fewer_or_more(found.estimate)), saved_range(found)

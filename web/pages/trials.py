@@ -9,6 +9,7 @@ from flask import (
     make_response,
     redirect,
     render_template,
+    request,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -17,7 +18,7 @@ from analysis.report.html import policy, report_html
 from analysis.report.view import report
 from trials import clock, resources
 from trials.errors import NotFound
-from web import present, present_acts, waiting
+from web import present, present_acts, present_board, waiting
 from web.access import Permission, may, needs
 from web.catalogue import Catalogue
 from web.next_step import STARTS
@@ -38,9 +39,11 @@ def home() -> str:
     summaries = catalogue().summaries()
     if not may(Permission.SEE_RESULTS):
         summaries = [present.without_result(s) for s in summaries]
+    board = present_board.board(summaries, request.args)
     return render_template(
-        "pages/trials.html", lines=present.lines(summaries), counts=present.counts(summaries),
-        waiting=waiting.found(summaries), start=STARTS,
+        "pages/trials.html", board=board, lines=present.lines(board.chosen),
+        counts=present.counts(summaries), waiting=waiting.found(summaries),
+        start=STARTS,
     )  # fmt: skip
 
 

@@ -1,0 +1,194 @@
+"""Running a trial in pages: acts, health, files handed in, results, the calendar."""
+
+from __future__ import annotations
+
+import io
+import resource
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from council import renamed
+from sample import letter_trial
+from signed import hidden, submit
+
+from analysis import health
+from trials import jobs, lifecycle, registry
+from web.jobs import uploads
+
+LIST = b"unit,phone,band,instalments\nA1,07700900123,A,yes\nA2,07700900456,B,no\n"
+
+
+@pytest.fixture
+def store(app):
+    return app.extensions["store"]
+
+
+def made(store, key, *acts):
+    with store.write() as session:
+        registry.add(session, renamed(letter_trial(), key, title=key), actor="test")
+        for act in acts:
+            act(session, key, actor="test")
+
+
+def state(store, key):
+    with store.read() as session:
+        return registry.load(session, key)
+
+
+def text(response):
+    return BeautifulSoup(response.data, "html.parser").get_text(" ", strip=True)
+
+
+def test_a_trial_is_paused_once_however_often_the_form_is_sent(client_as, store):
+    made(store, "pausing", lifecycle.launch)
+    officer, path = client_as("officer"), "/trials/pausing/acts/pause"
+    assert submit(officer, path, {"reason": " "}).status_code == 400
+    fields = {**hidden(officer.get(path)), "reason": "Lines are down"}
+    first, second = (officer.post(path, data=fields) for _ in range(2))
+    assert first.location == second.location == "/trials/pausing"
+    record = state(store, "pausing")
+    assert record.state == "paused"
+    assert [e.action for e in record.history].count("trial paused") == 1
+    assert "cannot be done now" in text(officer.get(path))
+
+
+def test_stopping_publishes_the_seed_and_a_reader_cannot_stop(client_as, store):
+    made(store, "stopping", lifecycle.launch)
+    assert client_as("viewer").get("/trials/stopping/acts/stop").status_code == 403
+    submit(client_as("officer"), "/trials/stopping/acts/stop", {"reason": "The end has come"})
+    record = state(store, "stopping")
+    assert record.seal.seed is not None
+    assert str(record.seal.seed) in text(client_as("officer").get("/trials/stopping"))
+
+
+def test_an_amendment_is_shown_before_it_is_made(client_as, store):
+    made(store, "amending", lifecycle.launch)
+    officer, path = client_as("officer"), "/trials/amending/amend"
+    page = BeautifulSoup(officer.get(path).data, "html.parser")
+    plan = page.select_one("textarea[name=plan]").get_text().replace("mde = 0.014", "mde = 0.02")
+    shown = submit(officer, path, {"plan": plan, "reason": "The rate is higher"})
+    assert "0.014 became 0.02" in text(shown)
+    assert state(store, "amending").amendments == ()
+    done = officer.post(path, data=hidden(shown))
+    assert done.status_code == 303
+    (amendment,) = state(store, "amending").amendments
+    assert amendment.reason == "The rate is higher"
+    assert amendment.before_first_outcome
+
+
+def test_a_list_is_looked_at_masked_and_handed_to_a_worker_once(client_as, app, store):
+    made(store, "handing-in", lifecycle.launch)
+    officer, path = client_as("officer"), "/trials/handing-in/uploads/units"
+    fields = {**hidden(officer.get(path)), "file": (io.BytesIO(LIST), "list.csv")}
+    looked = officer.post(path, data=fields, content_type="multipart/form-data")
+    page = officer.get(looked.location)
+    assert b"07700900123" not in page.data
+    assert "••••23" in text(page)
+    sent = {**hidden(page), "do": "take", "format": "csv"}
+    first, second = (officer.post(looked.location, data=sent) for _ in range(2))
+    again = submit(officer, looked.location, {"do": "take"})  # back, and a fresh form
+    assert first.location == second.location == again.location
+    with store.read() as session:
+        assert [j.kind for j in jobs.latest(session, subject="handing-in")] == ["import-units"]
+    home = app.extensions["settings"].home
+    uploads.drop(home, looked.location.split("/")[-1])
+    assert officer.get(looked.location).status_code == 404
+
+
+def test_an_unknown_log_is_mapped_once_and_known_the_next_time(client_as, store):
+    made(store, "mapping-in", lifecycle.launch)
+    officer, path = client_as("officer"), "/trials/mapping-in/uploads/contacts"
+    log = b"Fall,Wann,Telefon\n1,31/01/2026 10:00,07700900123\n"
+
+    def look():
+        fields = {**hidden(officer.get(path)), "file": (io.BytesIO(log), "log.csv")}
+        return officer.post(path, data=fields, content_type="multipart/form-data").location
+
+    where = look()
+    columns = {"column-contact_id": "Fall", "column-occurred_at": "Wann", "column-phone": "Telefon"}
+    saved = submit(officer, where, {"do": "map", "name": "front-desk", **columns})
+    assert saved.location.endswith("?mapping=front-desk")
+    page = officer.get(saved.location)
+    assert b"07700900123" not in page.data
+    assert "31/01/2026 10:00" in text(page)
+    assert "front-desk" in text(officer.get(look()))
+
+
+def test_a_large_upload_does_not_fill_the_memory(client_as, app, store, tmp_path: Path):
+    made(store, "large", lifecycle.launch)
+    officer, path = client_as("officer"), "/trials/large/uploads/units"
+    fields = hidden(officer.get(path))
+    large, row = tmp_path / "large.csv", b"A1,07700900123,A," + b"y" * 1000 + b"\n"
+    with large.open("wb") as file:
+        file.write(b"unit,phone,band,instalments\n")
+        for _ in range(200):
+            file.write(row * (1_000_000 // len(row) + 1))
+    assert large.stat().st_size >= 200_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with large.open("rb") as file:
+        data = {**fields, "file": (file, "large.csv")}
+        looked = officer.post(path, data=data, content_type="multipart/form-data")
+    assert looked.status_code == 303
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kilobytes
+    uploads.drop(app.extensions["settings"].home, looked.location.split("/")[-1])
+
+
+def test_health_is_counted_by_a_job_and_shows_no_effect(client_as, store):
+    made(store, "healthy", lifecycle.launch)
+    officer = client_as("officer")
+    for _ in range(2):
+        assert submit(officer, "/trials/healthy/health", {}).status_code == 303
+    with store.read() as session:
+        assert [j.kind for j in jobs.latest(session, subject="healthy")] == ["health"]
+    with store.write() as session:
+        while (job := jobs.claim(session, "w")).kind != "health":
+            pass
+        jobs.finish(session, job, {"health": health.take(store, "healthy")})
+    panel = officer.get("/trials/healthy/health/panel")
+    assert panel.headers["X-Over"] == "no"
+    assert "Nobody takes part yet" in text(panel)
+
+
+def test_before_its_look_a_trial_shows_no_result_and_says_when(client_as):
+    page = text(client_as("officer").get("/trials/fresh/results"))
+    assert "There is no result yet" in page
+    told = text(client_as("officer").get("/trials/council-tax-reminder/results"))
+    assert "Judged in two ways" in told
+    assert "p =" not in told
+
+
+def test_a_calendar_file_is_taken_once_and_says_which_trial_it_meets(client_as, store):
+    officer = client_as("officer")
+    ics = (
+        b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Annual bills\r\n"
+        b"DTSTART;VALUE=DATE:20260410\r\nDTEND;VALUE=DATE:20260412\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    for new in (1, 0):
+        fields = {**hidden(officer.get("/calendar")), "file": (io.BytesIO(ics), "bills.ics")}
+        officer.post("/calendar", data=fields, content_type="multipart/form-data")
+        assert f"1 read, {new} new" in text(officer.get("/calendar"))
+    page = text(officer.get("/calendar?month=2026-04"))
+    assert "10 April 2026 to 11 April 2026" in page
+    assert "Touches a trial" in page
+    refused = submit(officer, "/calendar/add", {"title": "Overtime", "starts": "soon"})
+    assert refused.status_code == 400
+    kept = submit(
+        officer,
+        "/calendar/add",
+        {
+            "title": "Overtime",
+            "starts": "15/04/2026",
+            "kind": "staffing",
+            "nature": "intervention",
+            "moved": "capacity",
+        },
+    )
+    assert kept.location == "/calendar?month=2026-04"
+
+
+def test_the_board_shows_what_is_asked_for(client):
+    page = text(client.get("/?state=paused"))
+    assert "On hold" in page
+    assert "Fresh and live" not in page
+    assert "No trial is like that" in text(client.get("/?state=paused&channel=nowhere"))
