@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.report import figures, view
@@ -41,7 +41,7 @@ class Board:
 
 def board(summaries: Sequence[TrialSummary], wanted: Mapping[str, str]) -> Board:
     """The board for what an address asks for; an option that no trial has shows none."""
-    words = {
+    words: dict[str, tuple[str, Callable[[str], str]]] = {
         "area": ("Area", lambda v: figures.capital(v.replace("-", " "))),
         "channel": ("Channel", view.channel_name),
         "state": ("State", lambda v: STATES[v].label if v in STATES else figures.capital(v)),
