@@ -45,6 +45,11 @@ class MoreWeeks:
         return {"weeks": self.weeks, "worth": self.worth, "cost": self.cost, "net": self.net}
 
 
+def _nothing(pounds: float) -> bool:
+    """Whether a sum reads as £0."""
+    return round(pounds) == 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Information:
     """Expected values in pounds of knowing everything, the effect alone, and a little more."""
@@ -57,11 +62,19 @@ class Information:
     def says(self) -> str:
         """The sentence for the page."""
         if isinstance(self.more_weeks, Absent):
+            if _nothing(self.effect):
+                return "Knowing the effect exactly would not change what is done."
             return f"Knowing the effect exactly would be worth £{self.effect:,.0f}."
         more = self.more_weeks
         verdict = "more" if more.net > 0 else "less"
         one = more.weeks == 1
-        weeks = f"{more.weeks:g} more week{'' if one else 's'} of trial {'is' if one else 'are'}"
+        weeks = f"{more.weeks:g} more week{'' if one else 's'} of trial"
+        if _nothing(more.worth):
+            return (
+                f"{weeks} would not be expected to change what is done, "
+                f"and would cost £{more.cost:,.0f}."
+            )
+        weeks = f"{weeks} {'is' if one else 'are'}"
         return f"{weeks} worth £{more.worth:,.0f}, {verdict} than the £{more.cost:,.0f} of waiting."
 
     def to_json(self) -> dict[str, Any]:

@@ -359,6 +359,18 @@ def moved_line(found: Moved) -> str:
     )
 
 
+_SUBJECTS = {
+    "eligible_volume": "number that would meet the change",
+    "reach": "share of people that the roll-out really reaches",
+    "fidelity": "share of the effect left in ordinary practice",
+    "persistence_half_life_months": "time in which half the effect fades",
+    "customer_minutes_per_contact": "time that a customer is spared",
+    "value_of_customer_time": "worth of an hour of a customer’s time",
+    "horizon_years": "period over which costs and benefits are counted",
+}
+"""Inputs whose meaning does not read as what a sentence is about."""
+
+
 def _turning_points(case: CaseForScaling) -> list[Threshold]:
     """Break-even points, the one nearest to its central value first."""
     found = [t for t in case.thresholds if not isinstance(t.breaks_even, Absent)]
@@ -377,7 +389,8 @@ def _turning(t: Threshold) -> str:
     word = "below" if at < t.central else "above"
     if t.name == EFFECT:
         return f"{_EFFECT_NAME} were {word} {significant(1000 * at)} contacts per 1,000 people"
-    return f"the {_meaning(t.name)} were {word} {_figure(at, t.unit)}"
+    subject = _SUBJECTS.get(t.name) or _meaning(t.name)
+    return f"the {subject} were {word} {_figure(at, t.unit)}"
 
 
 def _meaning(name: str) -> str:

@@ -19,7 +19,7 @@ from analysis.scaling.costs import BENCHMARKS, loaded_hourly_cost
 from analysis.scaling.equity import GroupEffect
 from analysis.scaling.evidence import Check, grade, optimism
 from analysis.scaling.facts import Facts
-from analysis.scaling.information import resolved_share, worth_of_perfect
+from analysis.scaling.information import Information, MoreWeeks, resolved_share, worth_of_perfect
 from analysis.scaling.mechanism import Mechanism, release
 from analysis.scaling.model import Model
 from analysis.scaling.question import CapacityRequest, Observed
@@ -533,3 +533,10 @@ def test_without_costs_there_is_no_ratio():
     found = case(of=register(setup_cost=0, running_cost_per_year=0))
     assert found.quantities["bcr"].code == "no-costs"
     assert found.quantities["payback_months"].median == 0
+
+
+def test_knowledge_that_changes_nothing_is_not_given_a_price_of_nothing():
+    more = MoreWeeks(weeks=3, worth=0.2, cost=828.0)
+    says = Information(perfect=0.0, effect=0.0, more_weeks=more).says
+    assert "£0" not in says
+    assert says.endswith("and would cost £828.")

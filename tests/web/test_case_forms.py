@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from council import keep_result, settings
 from sample import letter_result, letter_trial
-from signed import client_of, hidden, submit
+from signed import hidden, submit
 
 from analysis.casework import afterwards, benefits, decisions, register, steps
 from trials import lifecycle, registry
