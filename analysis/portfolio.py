@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from analysis import packs
 from analysis.bayesian.pooling import Finding
 from analysis.bayesian.priors import EffectPrior
 from analysis.estimates import Absent
@@ -36,6 +37,11 @@ class Member:
     found: Finding | Absent
     source: str = ""
 
+    @property
+    def name(self) -> str:
+        """The trial's key, after its council's name where it was imported."""
+        return f"{self.source}/{self.trial.key}" if self.source else self.trial.key
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portfolio:
@@ -62,8 +68,9 @@ class Portfolio:
 
 
 def portfolio(session: Session) -> Portfolio:
-    """Every trial on the register, in the order of the list; results as they may be shown."""
-    members = tuple(_member(session, s) for s in registry.summaries(session))
+    """Every trial on the register, then those imported; results as they may be shown."""
+    own = [_member(session, s) for s in registry.summaries(session)]
+    members = (*own, *map(_imported, packs.everything(session)))
     return Portfolio(members=members, learned=pools.learn([
         Tagged(finding=m.found, area=m.trial.about.area, channel=m.trial.about.channel or "",
                techniques=m.trial.about.techniques)
@@ -82,10 +89,20 @@ def _member(session: Session, summary: registry.TrialSummary) -> Member:
                   found=found)  # fmt: skip
 
 
+def _imported(pack: Mapping[str, Any]) -> Member:
+    trial = packs.trial_of(pack)
+    found = finding(trial, pack["result"], imported=True)
+    if isinstance(found, Finding):
+        name = f"{pack['council']}/{trial.key}"
+        found = replace(found, trial=name, group=trial.about.area)
+    return Member(trial=trial, state=str(pack.get("state") or ""), decision=pack.get("decision"),
+                  result=pack["result"], found=found, source=pack["council"])  # fmt: skip
+
+
 def _member_json(member: Member, learned: Learned | Absent) -> dict[str, Any]:
     about, result = member.trial.about, member.result or {}
     said = result.get("verdict") or {}
-    shrunk = None if isinstance(learned, Absent) else learned.shrunk(about.key)
+    shrunk = None if isinstance(learned, Absent) else learned.shrunk(member.name)
     found: dict[str, Any] = (
         member.found.to_json() if isinstance(member.found, Absent)
         else {"estimate": member.found.estimate, "se": member.found.se}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -254,12 +255,16 @@ def load(session: Session, key: str) -> TrialRecord:
 
 def definition_of(row: TrialRow) -> Trial:
     """The definition that a row holds."""
-    data = dict(row.definition)
+    return restored(row.definition)
+
+
+def restored(data: Mapping[str, Any]) -> Trial:
+    """The definition that :func:`stored` wrote. Raises ``Invalid`` where it breaks a rule."""
     about = dict(data["trial"])
     for name in ("starts", "ends"):
         if isinstance(about.get(name), str):
             about[name] = date.fromisoformat(about[name])
-    return toml.from_data({**data, "trial": about}, name=f"trial {row.key}")
+    return toml.from_data({**data, "trial": about}, name=f"trial {about.get('key')}")
 
 
 def _seal(session: Session, trial_id: int) -> Seal | None:

@@ -39,6 +39,7 @@ from web.pages.connect import pages as pages_connect
 from web.pages.decisions import pages as pages_decisions
 from web.pages.drafts import pages as pages_drafts
 from web.pages.feeds import pages as pages_feeds
+from web.pages.forecasts import pages as pages_forecasts
 from web.pages.health import pages as pages_health
 from web.pages.help import pages as pages_help
 from web.pages.jobs import pages as pages_jobs
@@ -61,6 +62,7 @@ BLUEPRINTS = (
     pages_signoffs,
     pages_jobs,
     pages_learning,
+    pages_forecasts,
     pages_posterior,
     pages_schedules,
     pages_help,

@@ -29,6 +29,7 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
 
 TRIAL_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Overview", ("trials.trial",)),
+    ("Forecasts", ("forecasts.index",)),
     ("Health", ("health.index",)),
     ("How to connect", ("connect.show",)),
     ("Uploads", ("uploads.index",)),

@@ -54,7 +54,7 @@ class LearningPage:
 def learning_page(found: Portfolio) -> LearningPage:
     """The page of a portfolio."""
     learned = found.learned
-    left = tuple((m.trial.key, m.trial.about.title, m.found.why)
+    left = tuple(("" if m.source else m.trial.key, m.trial.about.title, m.found.why)
                  for m in found.members if isinstance(m.found, Absent))  # fmt: skip
     if isinstance(learned, Absent):
         return LearningPage(heads=tuple(heads(learned)), sections=(), textbook=(), left_out=left,
@@ -150,7 +150,7 @@ def forest(found: Portfolio, learned: Learned) -> Chart:
     """Every pooled trial, alone and beside the others, the average and a new setting."""
     rows: list[Row] = []
     cells: list[tuple[str, ...]] = []
-    titles = {m.trial.key: m.trial.about.title + (f" ({m.source})" if m.source else "")
+    titles = {m.name: m.trial.about.title + (f" ({m.source})" if m.source else "")
               for m in found.members}  # fmt: skip
     whole = learned.all_trials
     for one, shrunk in zip(whole.findings, whole.trials, strict=True):

@@ -43,6 +43,7 @@ PATHS = {
     "/trials/fresh/schedule": 200,
     "/jobs": 200,
     "/learning": 200,
+    "/trials/fresh/forecasts": 200,
     "/jobs/999": 404,
     "/jobs/999/panel": 404,
     "/jobs/999/cancel": 405,

@@ -74,7 +74,7 @@ def _text(found: Portfolio) -> str:
     lines = []
     for m in found.members:
         became = m.decision or m.state
-        lines.append(f"{m.trial.key:28} {became:22} {words.effect_says(m, found.learned)}")
+        lines.append(f"{m.name:28} {became:22} {words.effect_says(m, found.learned)}")
     lines += ["", *words.heads(found.learned)]
     return "\n".join(lines) if found.members else "There are no trials yet."
 

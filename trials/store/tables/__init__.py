@@ -39,6 +39,10 @@ from trials.store.tables.jobs import (
 from trials.store.tables.keys import (
     ApiKeyRow,
 )
+from trials.store.tables.learning import (
+    ForecastRow,
+    PackRow,
+)
 from trials.store.tables.mails import (
     OutboxRow,
     SentReportRow,
@@ -118,6 +122,7 @@ __all__ = [
     "ExclusionRow",
     "ExposureRow",
     "FitRow",
+    "ForecastRow",
     "HoldbackRow",
     "IdeaRow",
     "IdentifierRow",
@@ -129,6 +134,7 @@ __all__ = [
     "NextStepRow",
     "OutboxRow",
     "OutcomeRow",
+    "PackRow",
     "PaperRow",
     "PlaceRow",
     "PlanRow",
