@@ -18,9 +18,9 @@ def upgrade() -> None:
         sa.Column("trial_id", sa.Integer(), nullable=False),
         sa.Column("arm", sa.String(length=64), nullable=False),
         sa.Column("who", sa.String(length=200), nullable=False),
-        sa.Column("probability_better", sa.Float(), nullable=True),
-        sa.Column("effect", sa.Float(), nullable=True),
-        sa.Column("sd", sa.Float(), nullable=False),
+        sa.Column("probability_better", sa.Double(), nullable=True),
+        sa.Column("effect", sa.Double(), nullable=True),
+        sa.Column("sd", sa.Double(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
