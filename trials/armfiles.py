@@ -1,10 +1,10 @@
 """One file per arm, for whoever prints, posts or sends: written in a stream, all or nothing.
 
 ``csv``: the list's own columns, then ``arm`` and ``wording`` (rendered for the unit). ``notify``:
-Notify's recipient columns and one column per placeholder, in parts of at most 100,000 rows, with
-the arm's template text beside them. Files are UTF-8 without a byte-order mark and lines end as
-RFC 4180 says. They are written under temporary names and moved into place together at the end; if
-anything goes wrong the folder is as it was.
+Notify's recipient columns, one column per placeholder and the reference that finds the unit again,
+in parts of at most 100,000 rows, with the arm's template text beside them. Files are UTF-8 without
+a byte-order mark and lines end as RFC 4180 says. They are written under temporary names and moved
+into place together at the end; if anything goes wrong the folder is as it was.
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ def open_arm_files(
     fmt: Format = "csv",
     *,
     channel: str | None = None,
+    reference: str | None = None,
 ) -> Iterator[ArmFiles]:
     """Files for every arm in ``directory``, in place only if the block ends without an error.
 
@@ -141,13 +142,14 @@ def open_arm_files(
         columns: of the list of units, in order.
         fmt: ``csv`` or ``notify``.
         channel: the trial's channel; tells ``notify`` what is sent where the list allows several.
+        reference: the key under which a row carries the reference of its unit, for ``notify``.
 
     Raises:
         Invalid: a wording or a column cannot be used (before anything is written), or rows could
             not be written (then nothing is).
         Unavailable: the folder cannot be written.
     """
-    makers = _makers(arms, columns, fmt, channel)
+    makers = _makers(arms, columns, fmt, channel, reference)
     most = notify.MOST_ROWS if fmt == "notify" else None
     staging = directory / f".signpost-{secrets.token_hex(6)}"
     files = ArmFiles(directory, [])
@@ -191,15 +193,16 @@ class _Maker(NamedTuple):
 
 
 def _makers(
-    arms: Sequence[Arm], columns: Sequence[str], fmt: Format, channel: str | None
-) -> list[_Maker]:
+    arms: Sequence[Arm], columns: Sequence[str], fmt: Format, channel: str | None,
+    reference: str | None,
+) -> list[_Maker]:  # fmt: skip
     """For each arm its header, what makes its cells and its template text; all problems at once."""
     made: list[_Maker] = []
     problems: list[Problem] = []
     for arm in arms:
         try:
             if fmt == "notify":
-                made.append(_notify(arm, columns, channel))
+                made.append(_notify(arm, columns, channel, reference))
             else:
                 made.append(_plain(arm, columns))
         except Invalid as refusal:
@@ -226,7 +229,7 @@ def _plain(arm: Arm, columns: Sequence[str]) -> _Maker:
     return _Maker([*guard_row(columns), "arm", "wording"], cells, None)
 
 
-def _notify(arm: Arm, columns: Sequence[str], channel: str | None) -> _Maker:
+def _notify(arm: Arm, columns: Sequence[str], channel: str | None, reference: str | None) -> _Maker:
     medium = notify.medium_for(columns, channel)
     headings = notify.recipients(columns, medium)
     template = notify.to_notify(arm.wording, columns, headings)
@@ -238,9 +241,11 @@ def _notify(arm: Arm, columns: Sequence[str], channel: str | None) -> _Maker:
         # Recipients passed Notify's own rules, under which none can be a formula except a
         # telephone number in international form, which must stay as it is.
         sent = [row[column].strip() for column in headings.values()]
-        return [*sent, *(guard(f.value(row)) for f in template.fields)]
+        own = [row[reference]] if reference else []
+        return [*sent, *(guard(f.value(row)) for f in template.fields), *own]
 
-    header = [*headings, *(guard(f.heading) for f in template.fields)]
+    own = [reference] if reference else []
+    header = [*headings, *(guard(f.heading) for f in template.fields), *own]
     return _Maker(header, cells, template.text)
 
 

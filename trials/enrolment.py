@@ -41,6 +41,8 @@ from trials.store.engine import Store
 from trials.store.tables import ArmRow, AssignmentRow, ExclusionRow, TrialRow
 
 ELSEWHERE = "in-another-trial"
+REFERENCE = "signpost reference"
+"""The column of the files for Notify that is sent as a notification's reference."""
 JOINED = -1
 """The place in the draw of a unit that takes its cluster's arm without one."""
 
@@ -309,7 +311,7 @@ class _Enrolment:
                 done = 0
                 for batch in batches(table.rows):
                     given = [(line, row, *self._code(line, place)) for line, row in batch]
-                    self._put_files(given, out, table.columns)
+                    self._put_files(given, out, table.columns, columns)
                     self._put_stages(given, columns, stages)
                     done += len(batch)
                     progress(done)
@@ -336,17 +338,27 @@ class _Enrolment:
         trial = self.trial.definition
         return armfiles.open_arm_files(
             self.request.out, trial.arms, table.columns, self.request.fmt,
-            channel=trial.about.channel,
+            channel=trial.about.channel, reference=REFERENCE,
         )  # fmt: skip
 
     def _put_files(
-        self, given: list[_Given], out: armfiles.ArmFiles | None, names: tuple[str, ...]
-    ) -> None:
+        self, given: list[_Given], out: armfiles.ArmFiles | None, names: tuple[str, ...],
+        columns: UnitColumns,
+    ) -> None:  # fmt: skip
         if out is None:
             return
         for line, row, code, _ in given:
             if code is not None:
-                out.write(code, dict(zip(names, row, strict=True)), line=line)
+                named = dict(zip(names, row, strict=True))
+                if self.request.fmt == "notify":
+                    named[REFERENCE] = self._reference(code, columns.key(row))
+                out.write(code, named, line=line)
+
+    def _reference(self, code: int, unit: str) -> str:
+        """What a delivery is known by: the trial, the arm and the unit's hash."""
+        trial = self.trial.definition
+        arm = "" if code == HELD_OUT else trial.arms[code].key
+        return f"{trial.key}:{arm}:{self.trial.hasher.unit(scope(trial), unit).hex()}"
 
     def _put_stages(
         self, given: list[_Given], columns: UnitColumns, stages: staging.Staging

@@ -83,9 +83,17 @@ def _by_list(trial: Trial) -> list[Recipe]:
     return [
         first,
         Recipe("With GOV.UK Notify",
-               "Make one Notify template for each version. The files have the columns that Notify "
-               "asks for, and a reference, so that deliveries can be matched.",
+               "Make one Notify template for each version, from the text beside each file. The "
+               "files have the columns that Notify asks for, and a reference for each person.",
                f"signpost units add {key} list.csv --out {key}-files --format notify"),
+        Recipe("Send them, and see what arrived",
+               "Sent through Notify's own Python client with the reference, every message can be "
+               "followed to the person it went to. What was sent before is not sent again.",
+               _SEND.format(folder=f"{key}-files", arms=", ".join(f'"{a.key}": "TEMPLATE-ID"'
+                            for a in trial.arms), send=_SENDERS[trial.about.channel]), "python"),
+        Recipe("Tell Signpost what arrived",
+               "A delivery is when somebody met their version. Do it as often as you like.",
+               f"signpost import deliveries {key} statuses.json"),
     ]  # fmt: skip
 
 
@@ -156,6 +164,33 @@ def _server(trial: Trial, home: str) -> list[Recipe]:
                f"OFREP_ENDPOINT={home}\nFLAG={trial.key}"),
     ]  # fmt: skip
 
+
+_SENDERS = {
+    "email": 'send_email_notification(row.pop("email address"), template,',
+    "sms": 'send_sms_notification(row.pop("phone number"), template,',
+}
+
+_SEND = """import csv, json, os
+from notifications_python_client.notifications import NotificationsAPIClient
+
+TEMPLATES = {{{arms}}}
+notify = NotificationsAPIClient(os.environ["NOTIFY_KEY"], os.environ.get(
+    "NOTIFY_URL", "https://api.notifications.service.gov.uk"))
+
+def send(folder="{folder}"):
+    sent = {{one["reference"] for one in notify.get_all_notifications_iterator()}}
+    for arm, template in TEMPLATES.items():
+        with open(f"{{folder}}/{{arm}}.csv", encoding="utf-8", newline="") as rows:
+            for row in csv.DictReader(rows):
+                reference = row.pop("signpost reference")
+                if reference not in sent:
+                    notify.{send}
+                        personalisation=row, reference=reference)
+
+def statuses(path="statuses.json"):
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump({{"notifications": list(notify.get_all_notifications_iterator())}}, out)
+"""
 
 _LAMBDA = """import json, os, urllib.parse, urllib.request
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from trials import files, registry
 from trials.definition.near import nearest
@@ -69,7 +70,7 @@ def add(
         refuse_strangers(stages, "exposures", record.id, refusals)
         refusals.raise_any(keep_good_rows=keep_good_rows)
         with stages.merge() as session:
-            added = session.execute(sa.text(_MERGE), {"trial": record.id}).rowcount  # type: ignore[attr-defined]
+            added = merge(session, record.id)
             report = ledger.Report(
                 kind="exposures", file=path.name, rows=count, added=added,
                 unchanged=count - refusals.count - added, refused=refusals.count,
@@ -78,6 +79,11 @@ def add(
             ledger.enter(session, report, trial_id=record.id, subject=key,
                          fingerprint=fingerprint, actor=actor)  # fmt: skip
     return report
+
+
+def merge(session: Session, trial_id: int) -> int:
+    """Make staged exposures part of the trial; answers how many were new."""
+    return int(session.execute(sa.text(_MERGE), {"trial": trial_id}).rowcount)  # type: ignore[attr-defined]
 
 
 def _read(line: int, row: files.Row, reading: _Reading) -> tuple[object, ...] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from trials.contacts import load, reasons
-from trials.importing import assignments, exposures, outcomes
+from trials.importing import assignments, deliveries, exposures, outcomes
 from trials.importing.ledger import Report
 from trials.people import bulk
 from web.cli.context import Context, json_option, pass_context, progress, say
@@ -96,4 +96,5 @@ def bulk_callers(context: Context, file: Path, keep_good_rows: bool) -> None:
 
 _command("assignments", assignments.add, "A trial that was randomised elsewhere.")
 _command("exposures", exposures.add, "When each unit actually met its arm.")
+_command("deliveries", deliveries.add, "What GOV.UK Notify says became of each message.")
 _command("outcomes", outcomes.add, "Outcomes measured elsewhere (paid, voted, completed).")
