@@ -42,6 +42,7 @@ from web.pages.feeds import pages as pages_feeds
 from web.pages.forecasts import pages as pages_forecasts
 from web.pages.health import pages as pages_health
 from web.pages.help import pages as pages_help
+from web.pages.ideas import pages as pages_ideas
 from web.pages.jobs import pages as pages_jobs
 from web.pages.learning import pages as pages_learning
 from web.pages.papers import pages as pages_papers
@@ -67,6 +68,7 @@ BLUEPRINTS = (
     pages_schedules,
     pages_help,
     pages_feeds,
+    pages_ideas,
     pages_people,
     provider.pages,
     pages_afterwards,

@@ -19,6 +19,8 @@ class Line:
     addressable: str
     preventable: str
     control: str
+    lever: str
+    volume: int
     small: bool
 
 
@@ -63,4 +65,5 @@ def _line(row: Opportunity) -> Line:
         preventable=prevented,
         control=figures.capital("not said" if r.control == "unknown" else r.control)
         + (f", {r.owner}" if r.owner else ""), small=row.small,
+        lever=r.control, volume=round(row.addressable.median),
     )  # fmt: skip
