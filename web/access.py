@@ -64,10 +64,11 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a route asks for: a permission, a key's scope, or nothing."""
+    """What a route asks for: a permission, a key's scope, a signed address, or nothing."""
 
     permission: Permission | None = None
     scope: str | None = None
+    signed: bool = False
 
 
 def needs(permission: Permission) -> Callable[[View], View]:
@@ -78,6 +79,11 @@ def needs(permission: Permission) -> Callable[[View], View]:
 def public(view: View) -> View:
     """Mark a view as one that anybody reaches."""
     return marked(Rule())(view)
+
+
+def signed(view: View) -> View:
+    """Mark a view whose address is signed, which is all the proof that a form sent to it needs."""
+    return marked(Rule(signed=True))(view)
 
 
 def marked(rule: Rule) -> Callable[[View], View]:

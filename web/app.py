@@ -45,6 +45,7 @@ from web.pages.help import pages as pages_help
 from web.pages.ideas import pages as pages_ideas
 from web.pages.jobs import pages as pages_jobs
 from web.pages.learning import pages as pages_learning
+from web.pages.mails import pages as pages_mails
 from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
@@ -62,6 +63,7 @@ BLUEPRINTS = (
     pages_drafts,
     pages_signoffs,
     pages_jobs,
+    pages_mails,
     pages_learning,
     pages_forecasts,
     pages_posterior,

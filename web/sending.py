@@ -49,7 +49,9 @@ def form_token() -> Markup:
 def _form() -> bool:
     view = current_app.view_functions.get(request.endpoint or "")
     rule = rule_of(view) if view else None
-    return request.method in _UNSAFE and rule is not None and rule.scope is None
+    if rule is None or rule.scope is not None or rule.signed:
+        return False
+    return request.method in _UNSAFE
 
 
 def _ours() -> None:

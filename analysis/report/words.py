@@ -31,6 +31,9 @@ from analysis.report.reading import (
 )
 from trials.definition.model import Metric, Trial
 
+NOTHING = "no clear difference"
+"""The finding, in a subject line, of a trial that shows nothing."""
+
 DECISIONS = {
     "scale": "Roll it out",
     "scale-with-conditions": "Roll it out, with conditions",
@@ -107,6 +110,21 @@ def headline(trial: Trial, result: Json) -> str:
     chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
     lead = _lead(chosen, told, text(part(result, "verdict"), "decision"))
     return f"{lead}: {_evidence(chosen, several=len(told) > 1)}{_others(chosen, told)}."
+
+
+def finding(trial: Trial, result: Json) -> str:
+    """The finding alone, short enough for a subject line: no recommendation and no range."""
+    failed = failed_checks(result)
+    if failed:
+        return f"do not act yet, the check of {listed(failed)} failed"
+    found = contrasts(trial, trial.primary, primary_entry(trial, result))
+    told = [c for c in found if c.standing != "absent"]
+    if not told:
+        return "no result yet"
+    chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
+    if chosen.standing == "unclear" or not isinstance(chosen.difference, Interval):
+        return NOTHING
+    return _changed(chosen, chosen.difference)
 
 
 def failed_checks(result: Json) -> list[str]:

@@ -41,6 +41,8 @@ PATHS = {
     "/jobs/999/problems.csv": 404,
     "/schedule": 200,
     "/trials/fresh/schedule": 200,
+    "/m/stop/*": 400,
+    "/m/report/*": 400,
     "/jobs": 200,
     "/learning": 200,
     "/trials/fresh/forecasts": 200,

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trials import clock, registry
+from trials import clock, jobs, registry
 from trials.jobs import Job
 from trials.store.engine import Store
 from trials.store.tables import RunRow
@@ -33,9 +33,17 @@ def analyse(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
         return done
     progress("Reading the log and computing", None)
     result = study.analyse(store, order)
+    _tell(store, order.key, result["run"]["id"])
     progress("Counting", None)
     found = counting.take(store, order.key)
     return {"trial": order.key, "run": result["run"]["id"], "health": found}
+
+
+def _tell(store: Store, key: str, run: int) -> None:
+    """Have whatever of the run cannot wait told to those who look after the trial."""
+    with store.write() as session:
+        jobs.enqueue(session, "mail", payload={"occasion": "alert", "trial": key}, subject=key,
+                     key=f"alert/{key}/{run}", actor="the clock")  # fmt: skip
 
 
 def health(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
@@ -55,4 +63,7 @@ def _earlier(store: Store, order: Any) -> dict[str, Any] | None:
                 RunRow.actor == order.actor, RunRow.cutoff == clock.epoch(order.cutoff),
             )
         )  # fmt: skip
-    return None if found is None else {"trial": order.key, "run": found}
+    if found is None:
+        return None
+    _tell(store, order.key, found)
+    return {"trial": order.key, "run": found}

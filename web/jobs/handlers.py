@@ -31,6 +31,7 @@ HANDLERS = {
     "import-contacts": "web.jobs.intake:contacts",
     "import-reasons": "web.jobs.intake:reasons",
     "make-paper": "web.jobs.papers:make",
+    "mail": "web.jobs.mails:handle",
 }
 
 TITLES = {
@@ -43,6 +44,7 @@ TITLES = {
     "import-contacts": "Contacts from a file",
     "import-reasons": "Wrap codes and their reasons from a file",
     "make-paper": "Paper",
+    "mail": "Mails",
 }
 
 

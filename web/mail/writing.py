@@ -1,0 +1,115 @@
+"""A letter as the bytes of a mail, or as the page that a preview shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.report import render
+from analysis.report.chart import Chart
+from trials import resources
+from web.mail import compose
+from web.mail.compose import Envelope, Picture
+from web.mail.letters import Letter
+
+_MOST = 64
+_BEFORE_PICTURE = "The figures are in the table below it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A chart as the template places it."""
+
+    title: str
+    says: str
+    src: str
+    alt: str
+    width: int
+    height: int
+
+
+def mail(letter: Letter, envelope: Envelope, *, stop: str) -> bytes:
+    """The mail to one reader; ``stop`` is the page that stops it."""
+    chart = chart_of(letter)
+    picture = None if chart is None else drawn(chart)
+    shown = chart and picture and _shown(chart, picture, f"cid:{compose.cid(envelope)}")
+    names = {"letter": letter, "chart": shown, "stop": stop, "organisation": envelope.organisation}
+    text = _plain().get_template("mails/mail.txt").render(names)
+    html = _html().get_template("mails/mail.html").render(names, css=css())
+    return compose.written(envelope, subject=letter.subject, text=text, html=html, picture=picture)
+
+
+def preview(letter: Letter, organisation: str) -> str:
+    """The same mail as one page, its picture inside it."""
+    chart = chart_of(letter)
+    picture = None if chart is None else drawn(chart)
+    shown = None
+    if chart is not None and picture is not None:
+        data = base64.b64encode(picture.png).decode()
+        shown = _shown(chart, picture, f"data:image/png;base64,{data}")
+    return _html().get_template("mails/mail.html").render(
+        letter=letter, chart=shown, stop="", organisation=organisation, css=css()
+    )  # fmt: skip
+
+
+@cache
+def css() -> str:
+    """The style that every mail carries."""
+    file = resources.folder("templates") / "mails" / "mail.css"
+    return file.read_text("utf-8").strip()
+
+
+def chart_of(letter: Letter) -> Chart | None:
+    """The one chart of a letter."""
+    found = (x.told.chart for x in letter.trials if x.told.title == letter.charted)
+    return next(found, None)
+
+
+def drawn(chart: Chart) -> Picture:
+    """The chart at twice its size, so that it is sharp on a phone; its words name no table."""
+    png = _png(json.dumps(chart.spec, sort_keys=True), chart)
+    width, height = struct.unpack(">II", png[16:24])
+    alt = chart.alt.replace(_BEFORE_PICTURE, "").strip()
+    return Picture(png=png, alt=alt, width=width // 2, height=height // 2)
+
+
+_kept: dict[str, bytes] = {}
+
+
+def _png(spec: str, chart: Chart) -> bytes:
+    """The drawing, made once for all who get it."""
+    if spec not in _kept:
+        if len(_kept) > _MOST:
+            _kept.clear()
+        _kept[spec] = render.png(chart)
+    return _kept[spec]
+
+
+def _shown(chart: Chart, picture: Picture, src: str) -> Shown:
+    return Shown(title=chart.title, says=chart.conclusion, src=src, alt=picture.alt,
+                 width=picture.width, height=picture.height)  # fmt: skip
+
+
+@cache
+def _html() -> Environment:
+    return _environment(autoescape=True)
+
+
+@cache
+def _plain() -> Environment:
+    return _environment(autoescape=False)
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(resources.folder("templates")),
+        autoescape=autoescape,  # noqa: S701 - the text part is not markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
