@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import sqlalchemy as sa
@@ -293,11 +293,16 @@ class _Reading:
             return Absent("not-matured", "Nobody has completed the window of deflection yet.")
         self.ways = shapes.ways(units, per_unit, self.trial, self.arm_ids, window=self.window,
                                 cutoff=cutoff)  # fmt: skip
-        repeats = deflected.repeats(
-            linked, self.trial, self.arm_ids, asked.lines, window=WEEK, cutoff=cutoff
-        )
+        places: tuple[tuple[Literal["line", "channel"], tuple[str, ...]], ...] = (
+            ("line", asked.lines), ("channel", asked.channels),
+        )  # fmt: skip
+        followed = [
+            deflected.repeats(linked, self.trial, self.arm_ids, labels, by=by, window=WEEK,
+                              cutoff=cutoff)
+            for by, labels in places
+        ]  # fmt: skip
         return deflected.tables(
-            rows, self.trial, self.arm_ids, asked, [repeats] if repeats is not None else []
+            rows, self.trial, self.arm_ids, asked, [one for one in followed if one is not None]
         )
 
     def _people(self, linked: ir.Table | None) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import ibis
 import numpy as np
@@ -203,31 +204,31 @@ class _Shared:
 
 def repeats(
     contacts: ir.Table, trial: Trial, arm_ids: Sequence[int], labels: tuple[str, ...], *,
-    window: int, cutoff: int,
+    by: Literal["line", "channel"], window: int, cutoff: int,
 ) -> RepeatTable | None:  # fmt: skip
-    """Which line a contact's next contact within ``window`` was on, by arm."""
+    """Which line or channel a contact's next contact within ``window`` was on, by arm."""
     if not labels:
         return None
-    inside = contacts.filter(contacts.since >= 0, contacts.line.isin(list(labels)))
+    inside = contacts.filter(contacts.since >= 0, contacts[by].isin(list(labels)))
     order = ibis.window(group_by=inside.unit_id, order_by=[inside.occurred_at, inside.contact])
     after = inside.mutate(
-        next_line=inside.line.lead().over(order), next_at=inside.occurred_at.lead().over(order)
+        next_label=inside[by].lead().over(order), next_at=inside.occurred_at.lead().over(order)
     )
     after = after.filter(after.occurred_at + window <= cutoff)
     soon = ibis.coalesce(after.next_at - after.occurred_at < window, False)
     counted = after.group_by(
-        ["arm_id", "line", ibis.ifelse(soon, after.next_line, None).name("follows")]
+        ["arm_id", by, ibis.ifelse(soon, after.next_label, None).name("follows")]
     ).aggregate(n=after.count())
     k, arms = len(labels), [arm.key for arm in trial.arms]
     counts, origins = np.zeros((len(arms), k, k)), np.zeros((len(arms), k))
     code = {number: i for i, number in enumerate(arm_ids)}
     place = {label: i for i, label in enumerate(labels)}
     for row in counted.to_pyarrow().to_pylist():
-        a, o = code[int(row["arm_id"])], place[row["line"]]
+        a, o = code[int(row["arm_id"])], place[row[by]]
         origins[a, o] += row["n"]
         if row["follows"] is not None:
             counts[a, o, place[row["follows"]]] += row["n"]
-    return RepeatTable(by="line", arms=tuple(arms), labels=labels, counts=counts, origins=origins)
+    return RepeatTable(by=by, arms=tuple(arms), labels=labels, counts=counts, origins=origins)
 
 
 def life_table(

@@ -7,6 +7,7 @@ curve that falls back towards nothing was demand put off, not saved.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from analysis.estimates import Absent
 from analysis.report import marks
@@ -24,7 +25,12 @@ DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 28)
 def charts(trial: Trial, result: Json) -> list[Chart]:
     """What the result knows of where contacts went."""
     found = part(result, "deflection")
-    drawn = (ledger(trial, found), cumulative(trial, found), repeats(trial, found))
+    drawn = (
+        ledger(trial, found),
+        cumulative(trial, found),
+        repeats(trial, found, "line"),
+        repeats(trial, found, "channel"),
+    )
     return [chart for chart in drawn if chart is not None]
 
 
@@ -118,18 +124,25 @@ def cumulative(trial: Trial, found: Json) -> Chart | None:
     )  # fmt: skip
 
 
-def repeats(trial: Trial, found: Json) -> Chart | None:
-    """How often a contact on a line was followed by another, and on which line."""
-    entries = [row for row in parts(found, "repeats") if row.get("by") == "line"]
+_BY = {"line": "on", "channel": "by"}
+
+
+def _place(by: str, name: object) -> str:
+    return capital(str(name or f"any {by}"))
+
+
+def repeats(trial: Trial, found: Json, by: Literal["line", "channel"]) -> Chart | None:
+    """How often a contact was followed by another, and on which line or channel."""
+    entries = [row for row in parts(found, "repeats") if row.get("by") == by]
     rows: list[Row] = []
     cells: list[tuple[str, ...]] = []
-    ends = [(str(row.get("next") or "Any line"), row) for row in entries]
+    ends = [(_place(by, row.get("next")), row) for row in entries]
     for then, row in ends:
         share = finite(row.get("share"))
         if share is None:
             continue
         low, high = finite(row.get("low")), finite(row.get("high"))
-        title, origin = arm_title(trial, text(row, "arm")), text(row, "origin")
+        title, origin = arm_title(trial, text(row, "arm")), _place(by, row.get("origin"))
         known = low is not None and high is not None
         span = f" ({percent(low or 0)} to {percent(high or 0)})" if known else ""
         cells.append((title, origin, then, f"{percent(share)}{span}"))
@@ -140,12 +153,12 @@ def repeats(trial: Trial, found: Json) -> Chart | None:
     if not rows:
         return None
     return composed(
-        "repeats",
+        "repeats" if by == "line" else "hand-offs",
         [Panel(rows=rows, axis="Share of contacts followed by another within 7 days",
                percent=True)],
-        title="What followed a contact, line by line",
+        title=f"What followed a contact, {by} by {by}",
         conclusion="This describes the contacts that were made and is no effect of a version: "
                    "whoever was kept from a first contact is not in it.",
-        columns=("Version", "Contact on", "Next contact on", "Share of contacts"),
+        columns=("Version", f"Contact {_BY[by]}", f"Next contact {_BY[by]}", "Share of contacts"),
         rows=cells,
     )  # fmt: skip

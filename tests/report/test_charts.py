@@ -146,7 +146,12 @@ def test_where_contacts_went_is_told_by_place_by_day_and_by_what_followed():
          "share": share, "low": share - 0.02, "high": share + 0.02}
         for then, share in ((None, 0.35), ("Council Tax", 0.18))
     ]  # fmt: skip
-    ledger, days, followed = displaced.charts(letter_trial(), result)
+    result["deflection"]["repeats"] += [
+        {"by": "channel", "arm": "current", "origin": "webchat", "next": then, "contacts": 100,
+         "share": share, "low": share - 0.02, "high": share + 0.02}
+        for then, share in ((None, 0.31), ("phone", 0.3))
+    ]  # fmt: skip
+    ledger, days, followed, handed = displaced.charts(letter_trial(), result)
 
     assert "Benefits with ‘One thing to do’" in ledger.conclusion
     assert ("One thing to do", "Webchat (channel)",
@@ -156,6 +161,10 @@ def test_where_contacts_went_is_told_by_place_by_day_and_by_what_followed():
     assert [row[1:] for row in followed.rows] == [
         ("Benefits", "Any line", "35.0% (33.0% to 37.0%)"),
         ("Benefits", "Council Tax", "18.0% (16.0% to 20.0%)"),
+    ]
+    assert [row[1:] for row in handed.rows] == [
+        ("Webchat", "Any channel", "31.0% (29.0% to 33.0%)"),
+        ("Webchat", "Phone", "30.0% (28.0% to 32.0%)"),
     ]
 
 

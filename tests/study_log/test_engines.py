@@ -153,7 +153,8 @@ def figures(read):
     joint = read.deflection.joint
     found["net"] = joint.sums.sum(axis=0).tolist()
     found["products"] = joint.products.sum(axis=0).ravel().tolist()
-    found["repeats"] = read.deflection.repeats[0].counts.ravel().tolist()
+    for table in read.deflection.repeats:
+        found["repeats", table.by] = table.counts.ravel().tolist()
     for key, life in read.lives.items():
         found["life", key] = [float(life.events.sum()), float(life.censored.sum())]
     return found
