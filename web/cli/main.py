@@ -19,6 +19,7 @@ COMMANDS = {
     "assumption": "web.cli.assumption:assumption",
     "benefit": "web.cli.benefit:benefit",
     "capacity": "web.cli.capacity:capacity",
+    "coding": "web.cli.coding:coding",
     "db": "web.cli.db:db",
     "demo": "web.cli.demo:demo",
     "drop-off": "web.cli.reconcile:drop_off",
