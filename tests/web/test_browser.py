@@ -13,7 +13,8 @@ PAGES = (
     "/", "/trials/council-tax-reminder", "/trials/matching-gifts", "/trials/fresh",
     "/trials/hostile", "/trials/over", "/trials/council-tax-reminder/report",
     "/trials/matching-gifts/report", "/trials/early-look/report", "/trials/hostile/report",
-    "/trials/fresh/report", "/nowhere", "/people", "/people/1", "/keys", "/record", "/help",
+    "/trials/fresh/report", "/nowhere", "/trials/fresh/health", "/trials/fresh/uploads",
+    "/trials/hostile/results", "/trials/fresh/acts/stop", "/calendar", "/calendar/add", "/people", "/people/1", "/keys", "/record", "/help",
 )  # fmt: skip
 REPORTS = ("council-tax-reminder", "matching-gifts", "early-look", "hostile")
 
