@@ -8,15 +8,29 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from council import renamed
+from council import fill, renamed, settings
 from sample import letter_trial
 from signed import hidden, submit
 
 from analysis import health
 from trials import jobs, lifecycle, registry
+from trials.store import migrate
+from trials.store.engine import Store
+from web.app import create_app
 from web.jobs import uploads
 
 LIST = b"unit,phone,band,instalments\nA1,07700900123,A,yes\nA2,07700900456,B,no\n"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The council of the other tests, but one that may be changed."""
+    here = settings(tmp_path_factory.mktemp("running"))
+    opened = Store.open(here.database_url)
+    migrate.upgrade(opened)
+    fill(opened)
+    opened.close()
+    return create_app(here)
 
 
 @pytest.fixture
