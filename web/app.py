@@ -50,6 +50,7 @@ from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
 from web.pages.posterior import pages as pages_posterior
+from web.pages.protection import pages as pages_protection
 from web.pages.results import pages as pages_results
 from web.pages.schedules import pages as pages_schedules
 from web.pages.signoffs import pages as pages_signoffs
@@ -72,6 +73,7 @@ BLUEPRINTS = (
     pages_feeds,
     pages_ideas,
     pages_people,
+    pages_protection,
     provider.pages,
     pages_afterwards,
     pages_assumptions,

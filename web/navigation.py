@@ -23,6 +23,7 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
     ("Schedule", "schedules.index"),
     ("Feeds", "feeds.index"),
     ("People", "people.index"),
+    ("Data protection", "protection.index"),
     ("Help", "help.index"),
 )
 """What the bar under the header leads to: a label and an endpoint each."""

@@ -32,6 +32,7 @@ HANDLERS = {
     "import-reasons": "web.jobs.intake:reasons",
     "make-paper": "web.jobs.papers:make",
     "mail": "web.jobs.mails:handle",
+    "retention": "web.jobs.keeping:apply",
 }
 
 TITLES = {
@@ -45,6 +46,7 @@ TITLES = {
     "import-reasons": "Wrap codes and their reasons from a file",
     "make-paper": "Paper",
     "mail": "Mails",
+    "retention": "Removal of what is past its time",
 }
 
 
