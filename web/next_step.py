@@ -59,8 +59,8 @@ def next_step(record: TrialRecord, *, analysed: bool) -> NextStep:
         return NextStep(
             says="The trial has stopped. Read the result, then record what was decided.",
             ways=(
-                Way("Record the decision", "decisions.decision", {"key": key}),
                 Way("Read the result", "results.index", {"key": key}),
+                Way("Record the decision", "decisions.decision", {"key": key}),
                 Way("Make the case for scaling", "cases.case", {"key": key}),
             ),
             commands=(f"signpost trial decide {key}",),
