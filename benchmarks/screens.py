@@ -27,7 +27,7 @@ OUT = Path("screenshots")
 WIDTHS = (1280, 360)
 EACH = 3
 """So many pages of one kind are opened: trials, jobs and papers are many and alike."""
-_FILES = re.compile(r"\.(json|html|csv|pdf|docx|toml|ics|ipynb|zip|png|svg)$|/api/|/static/")
+_FILES = re.compile(r"\.(json|html|csv|pdf|docx|toml|ics|ipynb|nc|rss|zip|png|svg)$|/api/|/static/")
 
 
 def main() -> None:
