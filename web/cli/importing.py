@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from trials.contacts import load, reasons
-from trials.importing import assignments, deliveries, exposures, outcomes
+from trials.importing import assignments, deliveries, exposures, met, outcomes
 from trials.importing.ledger import Report
 from trials.people import bulk
 from web.cli.context import Context, json_option, pass_context, progress, say
@@ -95,6 +96,26 @@ def bulk_callers(context: Context, file: Path, keep_good_rows: bool) -> None:
 
 
 _command("assignments", assignments.add, "A trial that was randomised elsewhere.")
-_command("exposures", exposures.add, "When each unit actually met its arm.")
+
+
+@import_.command(name="exposures")
+@click.argument("key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--source", type=click.Choice(sorted(met.READERS)),
+              help="An export of GA4's experience events.")  # fmt: skip
+@click.option("--keep-good-rows", is_flag=True, help="Import the good rows, report the others.")
+@json_option
+@pass_context
+def exposures_(
+    context: Context, key: str, file: Path, source: str | None, keep_good_rows: bool
+) -> None:
+    """When each unit actually met its arm."""
+    adder = exposures.add if source is None else partial(met.add, source=source)
+    with progress(context, f"Importing {file.name}") as watch:
+        report = adder(context.store, key, file, hasher=context.hasher, actor=context.actor,
+                       keep_good_rows=keep_good_rows, progress=watch)  # fmt: skip
+    say(context, told(report), document(key, report))
+
+
 _command("deliveries", deliveries.add, "What GOV.UK Notify says became of each message.")
 _command("outcomes", outcomes.add, "Outcomes measured elsewhere (paid, voted, completed).")
