@@ -165,7 +165,7 @@ def test_one_click_stops_a_mail_without_cookies_and_opening_the_page_does_not(
     item = next(i for i in written(council) if i.recipient == OUT)
     message = parsed(item)
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    path = message["List-Unsubscribe"].strip("<>").removeprefix(found.base_url)
+    path = message["List-Unsubscribe"].strip(" <>").removeprefix(found.base_url)
     client = create_app(found).test_client()
     assert client.get(path).status_code == 200
     read = re.search(r"/m/report/\S+", bodies(item)[0])[0]
