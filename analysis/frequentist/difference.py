@@ -21,6 +21,8 @@ FEW = 3.0
 """Below this many degrees of freedom a cluster-robust p-value is not given: redraw instead."""
 
 _ROUNDING = 1e-6
+_NOTHING = 1e-12
+"""A mean that is this small beside the outcome's own size is nought and rounding of adjustment."""
 
 WEAK = 4.0
 """A control mean nearer to zero than this many standard errors calls for Fieller's interval."""
@@ -83,7 +85,7 @@ def ratio_from(
     """The ratio of a model's two means; ``table`` is what the model was made from."""
     versus = table.control if versus is None else versus
     top, bottom = model.infer(model.treated), model.infer(model.control)
-    if bottom.estimate <= 0:
+    if bottom.estimate <= _NOTHING * math.sqrt(float(table.yy.sum()) / float(table.n.sum())):
         return Absent("control-mean-zero", "The mean it is compared with is not above zero.")
     if top.se == 0.0 and bottom.se == 0.0:
         return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
