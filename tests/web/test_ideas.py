@@ -51,6 +51,10 @@ def test_ideas_are_ranked_kept_from_overwriting_and_lead_to_one_draft(app):
     listed = officer.get("/ideas").text
     assert f'href="/drafts/{number}"' in listed
     assert "/ideas/4/start" not in listed
+    put_away = send(officer, f"/drafts/{number}", {}, f"/drafts/{number}/discard")
+    assert put_away.status_code == 303
+    second_start = send(officer, "/ideas", {}, "/ideas/4/start")
+    assert second_start.headers["Location"] != first.headers["Location"]
     assert client_of(app, "viewer").get("/ideas/new").status_code == 403
 
 

@@ -51,7 +51,7 @@ class Idea:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """An idea as it is kept, and the latest draft that was begun from it."""
+    """An idea as it is kept, and the latest draft begun from it that was not put away."""
 
     id: int
     idea: Idea
@@ -65,7 +65,7 @@ def ranked(session: Session) -> list[Kept]:
     """All ideas, the most promising first; parked ones and those without a volume last."""
     latest = session.execute(
         sa.select(DraftRow.idea_id, sa.func.max(DraftRow.id))
-        .where(DraftRow.idea_id.is_not(None))
+        .where(DraftRow.idea_id.is_not(None), DraftRow.state != "discarded")
         .group_by(DraftRow.idea_id)
     )
     begun: dict[int | None, int] = dict(latest.tuples().all())
@@ -80,7 +80,11 @@ def _place(kept: Kept) -> tuple[bool, bool, float, int]:
 
 def load(session: Session, number: int) -> Kept:
     """One idea. Raises ``NotFound``."""
-    draft = session.scalar(sa.select(sa.func.max(DraftRow.id)).where(DraftRow.idea_id == number))
+    draft = session.scalar(
+        sa.select(sa.func.max(DraftRow.id)).where(
+            DraftRow.idea_id == number, DraftRow.state != "discarded"
+        )
+    )
     return _kept(_row(session, number), draft)
 
 
