@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from flask import url_for
 
 from trials import jobs
+from trials.drafting import drafts, signoff
+from trials.drafting.screening import ROLES
 from trials.registry import TrialSummary
-from web.access import Permission, may, store
+from web.access import Permission, may, signed_in, store
 from web.jobs import handlers
 
 MOST = 8
@@ -35,7 +37,7 @@ class Waiting:
 
 def found(summaries: Sequence[TrialSummary]) -> list[Waiting]:
     """What waits for whoever is signed in, the most pressing first."""
-    asked = [*_failed(), *_trials(summaries)]
+    asked = [*_failed(), *_agreements(), *_trials(summaries)]
     return asked[:MOST]
 
 
@@ -47,6 +49,21 @@ def _trials(summaries: Sequence[TrialSummary]) -> list[Waiting]:
         for one in summaries
         if one.state == state
     ]
+
+
+def _agreements() -> list[Waiting]:
+    """Drafts put up for approval that whoever is signed in has still to answer."""
+    if not (may(Permission.APPROVE) or may(Permission.PROTECT_DATA)):
+        return []
+    user, found = signed_in(), []
+    with store().read() as session:
+        for draft in drafts.everything(session):
+            roles = signoff.waits_for(session, draft, actor=user.email, account=user.role)
+            if roles:
+                names = " or as ".join(ROLES[role].lower() for role in roles)
+                href = url_for("signoffs.check", number=draft.id)
+                found.append(Waiting(draft.title, href, f"it waits for you to sign as {names}."))
+    return found
 
 
 def _failed() -> list[Waiting]:

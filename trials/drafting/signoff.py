@@ -168,6 +168,19 @@ def may_sign(session: Session, draft: Draft, *, actor: str, account: str) -> tup
     )
 
 
+def waits_for(session: Session, draft: Draft, *, actor: str, account: str) -> tuple[Role, ...]:
+    """The roles in which this person has still to answer; one that returned it has answered."""
+    roles = may_sign(session, draft, actor=actor, account=account)
+    if not roles:
+        return ()
+    answered = {
+        s.role
+        for s in standing(session, draft).signatures
+        if s.standing in ("approved", "returned")
+    }
+    return tuple(role for role in roles if role not in answered)
+
+
 def launch(session: Session, number: int, *, actor: str, reason: str = "") -> Draft:
     """Register the trial, lock its plan and go live; or amend the locked plan.
 

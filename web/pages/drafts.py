@@ -27,7 +27,15 @@ def index() -> str:
     with store().read() as session:
         found = drafts.everything(session)
         lines = [(d, len(steps.missing(d.content)), signoff.standing(session, d)) for d in found]
-    return render_template("pages/drafts/index.html", lines=lines, steps=len(steps.STEPS))
+        user = signed_in()
+        mine = {
+            d.id
+            for d in found
+            if signoff.waits_for(session, d, actor=user.email, account=user.role)
+        }
+    return render_template(
+        "pages/drafts/index.html", lines=lines, mine=mine, steps=len(steps.STEPS)
+    )
 
 
 @pages.get("/drafts/new")

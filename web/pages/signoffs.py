@@ -108,10 +108,17 @@ def _page(number: int, filled: Filled) -> str:
         agreed = signoff.standing(session, draft)
         roles = signoff.may_sign(session, draft, actor=user.email, account=user.role)
         clashes = beside.clashes(draft.content, session)
+        shown = {(s.role, s.by, s.at) for s in agreed.signatures}
+        earlier = [
+            one
+            for one in signoff.conversation(session, number)
+            if one.comment and (one.role, one.by, one.at) not in shown
+        ]
     if request.method == "GET" and roles:
         filled = Filled({"role": roles[0]})
     return render_template(
         "pages/drafts/check.html", draft=draft, agreed=agreed, names=ROLES, filled=filled,
+        earlier=earlier,
         roles=[(r, ROLES[r], "") for r in roles], groups=summary.groups(draft.content),
         problems=beside.problems(draft.content), lacks=steps.missing(draft.content),
         size=beside.size(draft.content), clashes=clashes, previews=beside.previews(draft.content),
