@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date
 
 import pytest
 from bs4 import BeautifulSoup
 from signed import client_of, hidden
 
-from trials import registry
+from trials import calendar, events, registry
 from trials.drafting import drafts
 
 
@@ -74,14 +75,29 @@ def test_a_template_becomes_a_locked_trial_agreed_by_others(app):
     )
     assert sized.status_code == 303
     assert re.search(r"About \w+ weeks at your volumes", officer.get(f"{at}/size").text)
+    assert "Share of chats this happens to now" in officer.get(f"{at}/size").text
+    assert seen.text.count("Names of columns go between") == 1
+    assert "{# end protected #}" in seen.text
+    assert "Not known yet: the first and the last day" in officer.get(f"{at}/dates").text
+    move = events.Event(title="Move of the web chat", starts=date(2099, 2, 2),
+                        ends=date(2099, 2, 3), kind="system")  # fmt: skip
     assert send(officer, f"{at}/dates", DATES).status_code == 303
-    assert (
-        "bank" in officer.get(f"{at}/dates").text.lower()
-        or "Good Friday" not in officer.get(f"{at}/dates").text
-    )
+    assert "Not known yet: the first and the last day" not in officer.get(f"{at}/dates").text
+    with store_of(app).write() as session:
+        calendar.put(session, move, actor="test")
+    assert "Move of the web chat" in officer.get(f"{at}/dates").text
     assert send(officer, f"{at}/screening", SCREENED).location == f"{at}/check"
     assert send(officer, f"{at}/check", {}, action=f"{at}/ask").location == f"{at}/check"
     assert "Go to launch" not in officer.get(f"{at}/check").text
+    waits = "it waits for you to sign as service manager"
+    assert waits in manager.get("/").text
+    assert "Waits for you" in manager.get("/drafts").text
+    assert waits not in officer.get("/").text
+    assert "Waits for you" not in officer.get("/drafts").text
+    returned = {"role": "service-manager", "verdict": "returned", "comment": "Say it sooner."}
+    assert send(manager, f"{at}/check", returned, action=f"{at}/sign").status_code == 303
+    assert waits not in manager.get("/").text
+    assert "What was said before" not in officer.get(f"{at}/check").text
     signed = send(
         manager,
         f"{at}/check",
@@ -89,6 +105,8 @@ def test_a_template_becomes_a_locked_trial_agreed_by_others(app):
         action=f"{at}/sign",
     )
     assert signed.status_code == 303, signed.text
+    said = officer.get(f"{at}/check").text
+    assert "Say it sooner." in said[said.index("What was said before") :]
     # A change of the plan takes the approval back; undoing it gives the version that was approved.
     assert send(officer, f"{at}/idea", {"trial-hypothesis": "Something else."}).status_code == 303
     assert send(officer, f"{at}/check", {}, action=f"{at}/ask").status_code == 303
@@ -107,6 +125,17 @@ def test_a_template_becomes_a_locked_trial_agreed_by_others(app):
     assert again.location == launched.location
     with store_of(app).read() as session:
         assert registry.row_of(session, launched.location.rsplit("/", 1)[1]).state == "live"
+
+
+def test_without_a_wording_for_today_the_page_says_why_nothing_stands_side_by_side(app):
+    officer = client_of(app, "officer")
+    at = begun(officer, title="No wording of today")
+    assert "Nothing is shown side by side" in officer.get(f"{at}/versions").text
+    today = {"arms-own-words-wording": "Is there anything else?"}
+    assert send(officer, f"{at}/versions", today).status_code == 303
+    page = officer.get(f"{at}/versions").text
+    assert "Nothing is shown side by side" not in page
+    assert "What changes:" in page
 
 
 def test_saving_without_a_change_changes_nothing_on_any_step(app):

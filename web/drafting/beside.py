@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import events
+from trials import calendar, events
 from trials.definition import catalogue, differing, lengths, protected, reading_age, samples, toml
 from trials.definition.model import Arm
 from trials.drafting import content as contents
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A version as people would get it, and how it reads."""
+    """A version as people would get it, and how it reads. ``alone`` says why no sides are shown."""
 
     title: str
     control: bool
@@ -34,6 +35,7 @@ class Preview:
     says: str
     warns: tuple[str, ...]
     sides: differing.Sides | None
+    alone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,12 @@ def previews(content: Content) -> list[Preview]:
     ]
 
 
+_ALONE = (
+    "Nothing is shown side by side, because no wording is written for today: write it in the "
+    "version that is as it is today."
+)
+
+
 def _preview(arm: dict[str, Any], today: str, content: Content, differs: str | None) -> Preview:
     text, warns = str(arm["wording"]), [differs] if differs else []
     examples: list[tuple[str, str]] = []
@@ -94,14 +102,15 @@ def _preview(arm: dict[str, Any], today: str, content: Content, differs: str | N
             f" Reading age about {reads.age:.0f}." if reads else ""
         )
         warns += [length.warns] if length.warns else []
-    new = today.strip() and not arm.get("control")
+    new = not arm.get("control")
     return Preview(
         title=str(arm.get("title") or arm["key"]),
         control=bool(arm.get("control")),
         examples=tuple(examples),
         says=says,
         warns=tuple(warns),
-        sides=differing.compare(today, text) if new else None,
+        sides=differing.compare(today, text) if new and today.strip() else None,
+        alone=_ALONE if new and not today.strip() else "",
     )
 
 
@@ -114,7 +123,7 @@ def size(content: Content) -> Size:
     mde = metric.get("mde") or _relative(metric, baseline)
     if baseline is None or not mde:
         return Size(
-            says="Say what happens today and the smallest change worth finding; "
+            says="Say how things stand now and the smallest change worth finding; "
             "the size is worked out when you save."
         )
     if get(content, "design.kind") in ("cluster", "switchback", "stepped-wedge"):
@@ -152,16 +161,10 @@ def _request(content: Content, metric: dict[str, Any], baseline: float, mde: flo
         arms=len(content["arms"]),
         weekly=weekly,
         looks=reading.fractions(content),
-        unit=_many(unit),
+        unit=questions.many(unit),
         alpha=float(get(content, "analysis.alpha") or 0.05),
         power=float(get(content, "analysis.power") or 0.8),
     )
-
-
-def _many(unit: str) -> str:
-    if unit == "person":
-        return "people"
-    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -189,21 +192,28 @@ def _sized(request: PowerRequest, answer: PowerAnswer) -> Size:
     )
 
 
-def clashes(content: Content, session: Session) -> list[events.Clash]:
-    """What else happens while it runs: bank holidays, and other trials."""
+def clashes(content: Content, session: Session) -> list[events.Clash] | None:
+    """What else happens while it runs: bank holidays, the calendar's events, and other trials.
+
+    ``None`` while the draft has no first and last day, so that nothing can be known of them.
+    """
     try:
         first, last = (
             date.fromisoformat(str(get(content, f"trial.{n}"))) for n in ("starts", "ends")
         )
     except ValueError:
-        return []
+        return None
     if last < first:
-        return []
+        return None
     metric = questions.primary(content) or {}
     window = str(metric.get("window") or "0d")
     days = float(window[:-1]) if window.endswith("d") else 0.0
     service = str(get(content, "trial.service") or "")
-    known = [*events.bank_holidays(first, last), *_others(content, session)]
+    close = last + timedelta(days=math.ceil(days))
+    kept = [one.event for one in calendar.between(session, first, close)]
+    listed = {(e.starts, e.ends) for e in kept if e.kind == "bank-holiday"}
+    shut = [e for e in events.bank_holidays(first, close) if (e.starts, e.ends) not in listed]
+    known = [*shut, *kept, *_others(content, session)]
     return list(
         events.clashes(
             first,

@@ -104,7 +104,7 @@ def _idea(content: Content) -> list[Field]:
 
 
 def _versions(content: Content) -> list[Field]:
-    found = []
+    found: list[Field] = []
     for arm in content["arms"]:
         at, today = f"arms.{arm['key']}", bool(arm.get("control"))
         name = arm.get("title") or arm["key"]
@@ -119,7 +119,10 @@ def _versions(content: Content) -> list[Field]:
                 label="Wording",
                 kind="wording",
                 rows=9,
-                hint="Names of columns go between double braces, as in {{ first_name }}.",
+                # Said once, at the first: under every version it would only be in the way.
+                hint=""
+                if found
+                else "Names of columns go between double braces, as in {{ first_name }}.",
             ),
         ]
     found.append(
@@ -205,6 +208,23 @@ def primary(content: Content) -> dict[str, Any] | None:
     return next((m for m in content["metrics"] if m.get("role") == "primary"), None)
 
 
+def many(unit: str) -> str:
+    """The plural of what is drawn."""
+    if unit == "person":
+        return "people"
+    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+
+
+_NOW = {
+    "proportion": "Share of {units} this happens to now",
+    "time-to-event": "Share of {units} this happens to now",
+    "count": "How often this happens for each {unit} now, on average",
+    "mean": "Average for each {unit} now",
+    "ratio": "The ratio now",
+}
+"""What is asked of today, by the kind of the measure that decides."""
+
+
 def _size(content: Content) -> list[Field]:
     metric = primary(content)
     if metric is None:
@@ -212,10 +232,11 @@ def _size(content: Content) -> list[Field]:
     share = metric["kind"] in ("proportion", "time-to-event")
     kind: Kind = "percent" if share else "number"
     unit = "In percent" if share else "A number"
+    unit_drawn = str(get(content, "trial.unit") or "person")
     found = [
         Field(
             path="workshop.sizing.baseline",
-            label="What happens today",
+            label=_NOW[metric["kind"]].format(unit=unit_drawn, units=many(unit_drawn)),
             kind=kind,
             width="govuk-input--width-5",
             hint=f"{unit}: “{metric.get('title') or metric['key']}” with today’s message.",
