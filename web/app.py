@@ -45,7 +45,7 @@ from web.pages.help import pages as pages_help
 from web.pages.ideas import pages as pages_ideas
 from web.pages.jobs import pages as pages_jobs
 from web.pages.learning import pages as pages_learning
-from web.pages.mails import pages as pages_mails
+from web.pages.mailing import pages as pages_mails
 from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio

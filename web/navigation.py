@@ -22,6 +22,7 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
     ("Call capacity", "capacity.index"),
     ("Schedule", "schedules.index"),
     ("Feeds", "feeds.index"),
+    ("Mails", "mails.index"),
     ("People", "people.index"),
     ("Data protection", "protection.index"),
     ("Help", "help.index"),

@@ -23,7 +23,7 @@ OPEN = {
     "account.set_up_first", "provider.begin", "provider.back", "help.accessibility", "help.privacy", "help.cookies",
     "site.script", "site.arm",
     "feeds.news", "feeds.dates",
-    "mails.stop", "mails.stopped", "mails.report",
+    "mails.stop", "mails.stopped", "mails.report", "mails.confirm", "mails.confirmed",
 }  # fmt: skip
 """All that anybody on the network reaches. Adding to it is a decision, made here."""
 

@@ -41,6 +41,7 @@ _STATES = {
     "monthly": ("live", "paused", "stopped", "decided"),
     "quarterly": ("live", "paused", "stopped", "decided"),
 }
+_EXAMPLE = mailed.Alarm("data-freshness", "This is an example: no trial has an alert now.")
 
 
 def handle(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
@@ -105,6 +106,25 @@ def letter_for(
             continue
         lines.append(_line(session, found, row, told, reader, freeze=freeze))
     return letters.regular(kind, on, lines) if lines else None
+
+
+def example(session: Session, found: Settings, kind: Kind, on: date) -> Letter | None:
+    """The letter of a kind for somebody who follows every trial and has had none before.
+
+    ``None`` where there is no trial to tell of. An alert is shown about a trial that has one, or
+    else, with words that say so, about any that runs.
+    """
+    everyone = Reader(subscription=0, email="", account=True, scopes=frozenset({"all"}))
+    if kind != "alert":
+        return letter_for(session, found, kind, on, everyone, freeze=False)
+    running = sa.select(TrialRow).where(TrialRow.state.in_(_STATES["weekly"])).order_by(TrialRow.id)
+    rows = session.scalars(running).all()
+    if not rows:
+        return None
+    latest = [(row, latest_run(session, row.id)) for row in rows]
+    real = ((row, alarm) for row, run in latest if run is not None for alarm in _alarms(row, [run]))
+    row, alarm = next(real, (rows[0], _EXAMPLE))
+    return letters.alert(on, Line(told=_told(session, row, None), link="", account=True), alarm)
 
 
 def _told(session: Session, row: TrialRow, earlier: int | None) -> Told:

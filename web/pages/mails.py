@@ -1,4 +1,4 @@
-"""Pages that a mail leads to, for people with no account: stop it, read its report."""
+"""Pages that a mail leads to, for people with no account: confirm it, stop it, read its report."""
 
 from __future__ import annotations
 
@@ -37,6 +37,28 @@ def stopped(token: str) -> ResponseReturnValue:
         subscriptions.end(session, number, why="by the link of a mail")
         name = NAMES[subscriptions.load(session, number).kind]
     return render_template("pages/mail_stop.html", token=token, name=name, stopped=True)
+
+
+@pages.get("/m/confirm/<token>")
+@public
+def confirm(token: str) -> str:
+    """Ask whether a mail is wanted: programs that look at links must not answer for a person."""
+    number = _links().read("confirm", token)
+    with store().read() as session:
+        found = subscriptions.load(session, number)
+    return render_template("pages/mail_confirm.html", token=token, name=NAMES[found.kind],
+                           state=found.state)  # fmt: skip
+
+
+@pages.post("/m/confirm/<token>")
+@signed
+def confirmed(token: str) -> ResponseReturnValue:
+    """The person wants it; the link, sent to the address itself, is the proof."""
+    number = _links().read("confirm", token)
+    with store().write() as session:
+        found = subscriptions.confirm(session, number)
+    return render_template("pages/mail_confirm.html", token=token, name=NAMES[found.kind],
+                           state=found.state)  # fmt: skip
 
 
 @pages.get("/m/report/<token>")

@@ -1,0 +1,84 @@
+"""The page of mails: sending again what is in doubt, previews, and asking people outside."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from council import fill, settings
+from signed import client_of, submit
+
+from trials.mail import outbox, subscriptions
+from trials.mail.settings import MailSettings
+from trials.store import migrate
+from trials.store.engine import Store
+from trials.store.tables import OutboxRow
+from web.app import create_app
+
+CLERK = "clerk@elsewhere.example"
+
+
+@pytest.fixture(scope="module")
+def posting(tmp_path_factory):
+    """An application that may send mail, with the council's trials."""
+    made = settings(tmp_path_factory.mktemp("mails"))
+    store = Store.open(made.database_url)
+    migrate.upgrade(store)
+    fill(store)
+    store.close()
+    return create_app(replace(made, mail=MailSettings(way="folder", sender="s@council.example")))
+
+
+def test_somebody_outside_gets_mail_only_after_saying_yes_by_the_link(posting):
+    store, client = posting.extensions["store"], client_of(posting, "administrator")
+    asked = {"email": CLERK, "kind": "quarterly", "scope": "all"}
+    assert submit(client, "/mails", {**asked, "email": "clerk"}).status_code >= 400
+    assert submit(client, "/mails", asked).status_code == 303
+    assert submit(client, "/mails", asked).status_code == 303
+    with store.write() as session:
+        (item,) = outbox.latest(session)
+        assert CLERK not in {r.email for r in subscriptions.readers(session, "quarterly")}
+    body = email.message_from_bytes(item.message, policy=email.policy.default).get_content()
+    path = re.search(r"/m/confirm/\S+", body).group()
+    outside = posting.test_client()
+    assert b"Do you want this mail?" in outside.get(path).data
+    with store.read() as session:
+        assert subscriptions.load(session, item.subscription_id).state == "asked"
+    assert b"You will get this mail" in outside.post(path).data
+    with store.write() as session:
+        assert CLERK in {r.email for r in subscriptions.readers(session, "quarterly")}
+    assert CLERK in client.get("/mails").text
+
+
+def test_a_message_in_doubt_is_sent_again_when_somebody_says_so(posting):
+    store, client = posting.extensions["store"], client_of(posting, "administrator")
+    with store.write() as session:
+        number = outbox.put(session, outbox.Letter(
+            occasion="doubt", kind="weekly", recipient="ann@wychbridge.example", subject="News",
+            message=b"x", message_id="1@council.example", basis={},
+        ))  # fmt: skip
+        session.execute(sa.update(OutboxRow).where(OutboxRow.id == number)
+                        .values(state="doubtful", error="no answer came"))  # fmt: skip
+    assert "No answer came" in client.get("/mails").text
+    path = f"/mails/{number}/again"
+    assert submit(client, "/mails", {}, action=path).status_code == 303
+    with store.read() as session:
+        assert outbox.load(session, number).state == "queued"
+    assert path not in client.get("/mails").text
+
+
+@pytest.mark.parametrize("kind", subscriptions.KINDS)
+def test_every_mail_can_be_looked_at_and_looking_writes_nothing(posting, kind):
+    store, client = posting.extensions["store"], client_of(posting, "administrator")
+    with store.read() as session:
+        before = outbox.counts(session)
+    page = client.get(f"/mails/preview/{kind}")
+    assert page.status_code == 200
+    assert "nobody reads the answers" in page.text
+    assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
+    with store.read() as session:
+        assert outbox.counts(session) == before
