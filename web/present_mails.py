@@ -56,7 +56,8 @@ def item(found: Item) -> Shown:
     return Shown(
         number=found.id, kind=NAMES.get(found.kind) or _OTHER.get(found.kind, found.kind), to=to,
         subject=found.subject, made=moment(found.created_at), state=words, colour=colour,
-        says=found.error[:1].upper() + found.error[1:], again=found.state in ("failed", "doubtful") and found.message is not None,
+        says=found.error[:1].upper() + found.error[1:],
+        again=found.state in ("failed", "doubtful") and found.message is not None,
     )  # fmt: skip
 
 
