@@ -238,6 +238,13 @@ def test_only_the_right_role_signs_and_never_the_author(store, role, by, account
         sign(store, draft, role, by=by, account=account)
 
 
+def test_whoever_wrote_a_part_does_not_approve_it_in_a_later_role(store):
+    after = save(store, begin(store), 1, {"trial.title": "Mine"}, actor=MANAGER)
+    draft = ask(store, after)
+    with pytest.raises(NotPermitted):
+        sign(store, draft, "service-manager", by=MANAGER)
+
+
 def test_nobody_signs_in_two_roles_but_data_protection_may_answer_for_equality(store):
     draft = ask(store, begin(store, contents.changed(complete(vulnerable="yes"),
                                                      {"workshop.equality.note": "Care"})))  # fmt: skip

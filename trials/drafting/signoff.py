@@ -152,8 +152,10 @@ def sign(
 
 
 def may_sign(session: Session, draft: Draft, *, actor: str, account: str) -> tuple[Role, ...]:
-    """The roles in which this person may sign the draft as it is."""
+    """The roles in which this person may sign the draft as it is; none for who wrote any of it."""
     if not draft.asked or not draft.open or actor == draft.asked_by:
+        return ()
+    if actor in {version.by for version in drafts.history(session, draft.id)}:
         return ()
     signatures = standing(session, draft).signatures
     mine = {s.role for s in signatures if s.by == actor and s.standing == "approved"}
