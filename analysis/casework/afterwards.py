@@ -9,7 +9,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from analysis.casework.cases import Ask, case_of
+from analysis.casework.cases import Ask, case_of, shown_result
 from analysis.estimates import Absent, Estimate
 from analysis.scaling.ranges import Range
 from analysis.scaling.realisation import (
@@ -121,14 +121,13 @@ def measure_holdback(session: Session, key: str, found: Measured, *, actor: str)
 
 def _claim(session: Session, key: str) -> dict[str, float]:
     """The net effect per unit that the case rests on."""
-    record = registry.load(session, key)
-    result = registry.latest_result(session, key)
-    contrasts = ((result or {}).get("deflection") or {}).get("contrasts", ())
-    arm = ((result or {}).get("verdict") or {}).get("arm")
+    record, result = shown_result(session, key)
+    contrasts = (result.get("deflection") or {}).get("contrasts", ())
+    arm = (result.get("verdict") or {}).get("arm")
     chosen = next((c for c in contrasts if c["arm"] == arm), contrasts[0] if contrasts else None)
     if chosen is None or chosen["net"].get("estimate") is None:
         raise Conflict(f"trial {record.key!r} claims no net deflection", "analyse it first")
-    per = float((result or {})["deflection"]["per"])
+    per = float(result["deflection"]["per"])
     return {k: chosen["net"][n] / per
             for k, n in (("median", "estimate"), ("low", "low"), ("high", "high"))}  # fmt: skip
 

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+import sqlalchemy as sa
 from stopped_trial import KEY, stopped
 
 from analysis.casework import afterwards, benefits, decisions, steps, totals
@@ -11,6 +12,7 @@ from analysis.casework.decisions import Wish
 from analysis.scaling.realisation import STAGES, Adoption, Event
 from trials import registry
 from trials.errors import Conflict, Invalid, SignpostError
+from trials.store.tables import RunRow
 
 DAY = date(2026, 9, 1)
 
@@ -86,6 +88,15 @@ def test_a_rollout_holds_back_and_is_measured_against_the_claim_as_it_stood(coun
     bad = Measured(on=DAY, estimate=10.0, standard_error=0.0, source="run 9")
     with pytest.raises(Invalid, match="standard error"), council.write() as session:
         afterwards.measure_holdback(session, KEY, bad, actor="j")
+
+
+def test_a_claim_that_is_withheld_is_not_told_through_a_holdback(council):
+    with council.write() as session:
+        for run in session.scalars(sa.select(RunRow)):
+            run.result = {**run.result, "look": {"reached": False}}
+    found = Measured(on=DAY, estimate=10.0, standard_error=5.0, source="run 9")
+    with pytest.raises(Conflict, match="withheld"), council.write() as session:
+        afterwards.measure_holdback(session, KEY, found, actor="j")
 
 
 def test_adoption_is_counted_by_day_and_a_recount_replaces_it(council):
