@@ -12,7 +12,8 @@ from council import fill, keep_result, renamed, settings
 from sample import early_result, letter_result, letter_trial
 
 from trials import accounts, registry
-from trials.mail import outbox, subscriptions
+from trials.errors import SignpostError
+from trials.mail import outbox, subscriptions, webhooks
 from web.app import create_app
 from web.jobs import mails
 from web.mail.links import Links
@@ -119,6 +120,23 @@ def test_somebody_without_an_account_confirms_reads_the_report_as_it_was_and_sto
     assert next(i for i in written(council) if i.recipient == OUT).state == "cancelled"
     mails.write(council, found, "quarterly", date(2026, 12, 14))
     assert len([i for i in written(council) if i.recipient == OUT]) == 1
+
+
+def test_a_wish_of_before_sends_nothing_to_a_supplier_or_a_closed_account(council, found, time_):
+    with council.write() as session:
+        for address in ("s@x.example", MO):
+            asked = subscriptions.ask(session, address, "weekly", "all", actor="x")
+            subscriptions.confirm(session, asked.id)
+        accounts.disable(session, MO, actor="x")
+    mails.write(council, found, "weekly", MONDAY)
+    assert {i.recipient for i in written(council)} == {ANN}
+
+
+@pytest.mark.parametrize("url", [r"https://evil.example\.hooks.example/x",
+                                 "https://hooks.example.evil.example/x"])  # fmt: skip
+def test_a_webhook_goes_to_no_host_but_those_that_are_named(sqlite_store, url):
+    with pytest.raises(SignpostError, match="not allowed"), sqlite_store.write() as session:
+        webhooks.add(session, url, "json", hosts=("hooks.example",), actor="x")
 
 
 def test_a_person_whose_role_asks_for_a_mail_can_stop_it_for_good(council, found, time_):

@@ -152,7 +152,9 @@ def readers(session: Session, kind: Kind) -> list[Reader]:
     rows = session.scalars(sa.select(SubscriptionRow).where(
         SubscriptionRow.kind == kind, SubscriptionRow.state == "active"
     ).order_by(SubscriptionRow.email, SubscriptionRow.id)).all()  # fmt: skip
-    kept = [row for row in rows if row.created_by != ROLE or (row.email, row.scope) in due]
+    barred = _barred(session)
+    kept = [row for row in rows if row.email not in barred
+            and (row.created_by != ROLE or (row.email, row.scope) in due)]  # fmt: skip
     accounts = {user.email for user in _users(session)}
     return [_reader(email, kept, accounts) for email in dict.fromkeys(row.email for row in kept)]
 
@@ -165,6 +167,12 @@ def _reader(email: str, rows: Iterable[SubscriptionRow], accounts: set[str]) -> 
 
 def _users(session: Session) -> list[UserRow]:
     return list(session.scalars(sa.select(UserRow).where(UserRow.disabled_at.is_(None))))
+
+
+def _barred(session: Session) -> set[str]:
+    """Those whose account may see no result, or is closed: a wish of before does not outlast it."""
+    shut = sa.or_(UserRow.role == "supplier", UserRow.disabled_at.is_not(None))
+    return set(session.scalars(sa.select(UserRow.email).where(shut)))
 
 
 def _by_role(session: Session, kind: Kind) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from trials.store.tables import WebhookRow
 
 Format = Literal["json", "slack", "teams"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+_HOST = re.compile(r"[a-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,9 @@ def add(session: Session, url: str, fmt: str, *, hosts: tuple[str, ...], actor: 
 
 def check_host(host: str, hosts: tuple[str, ...]) -> None:
     """Refuse a host that the installation has not named: pages must not make us call anywhere."""
-    if not any(host == known or host.endswith(f".{known}") for known in hosts):
+    if not _HOST.fullmatch(host) or not any(
+        host == known or host.endswith(f".{known}") for known in hosts
+    ):  # a backslash would end the host for the sender, and not for those who check it here
         raise SignpostError(f"webhooks to {host} are not allowed",
                             "have the host put in SIGNPOST_WEBHOOK_HOSTS")  # fmt: skip
 
