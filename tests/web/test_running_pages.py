@@ -105,6 +105,10 @@ def test_a_list_is_looked_at_masked_and_handed_to_a_worker_once(client_as, app, 
     assert first.location == second.location == again.location
     with store.read() as session:
         assert [j.kind for j in jobs.latest(session, subject="handing-in")] == ["import-units"]
+    for what in ("take", "forget"):
+        elsewhere = looked.location.replace("/units/", "/gossip/")
+        assert officer.post(elsewhere, data={**hidden(officer.get(path)), "do": what}
+                            ).status_code == 404  # fmt: skip
     home = app.extensions["settings"].home
     uploads.drop(home, looked.location.split("/")[-1])
     assert officer.get(looked.location).status_code == 404

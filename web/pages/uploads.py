@@ -139,6 +139,7 @@ def look(key: str, kind: str, token: str) -> str:
 def take(key: str, kind: str, token: str) -> ResponseReturnValue:
     """Have the file taken in, or forget it, or save what its columns mean."""
     record, filled = _record(key), sent()
+    _kind(kind)
     if filled["do"] == "forget":
         uploads.drop(_home(), token)
         flash("The file was deleted. Nothing was taken in.")
