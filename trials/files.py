@@ -22,6 +22,8 @@ from trials.errors import Invalid, Problem
 
 MAX_CELL = 1_000_000
 MAX_COLUMNS = 2_000
+MAX_LINE = 16 << 20
+"""Bytes; a small compressed file can unpack to one line that fills the memory."""
 _BLOCK = 1 << 20
 _DELIMITERS = (",", ";", "\t")
 
@@ -108,7 +110,10 @@ def _lines(name: str, stream: BinaryIO) -> Iterator[str]:
     """The text's lines; the first that is not UTF-8 is refused by its number."""
     number = 0
     try:
-        for number, raw in enumerate(stream, start=1):
+        for number, raw in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
+            if len(raw) > MAX_LINE:
+                raise _refused(name, "holds a line that is too long for a table",
+                               "export it as CSV (UTF-8)", number)  # fmt: skip
             line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
             if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise _not_utf8(name, 1)

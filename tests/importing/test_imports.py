@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from trials import lifecycle, registry
+from trials import files, lifecycle, registry
 from trials.errors import Invalid, NotFound
 from trials.importing import assignments, exposures, outcomes
 from trials.store.tables import (
@@ -156,6 +156,13 @@ def test_a_bad_assignments_file_is_refused_with_its_line(take, text, line, says)
     problems = refused(take, "assignments", text)
     assert [p.line for p in problems] == [line]
     assert says in str(problems[0])
+
+
+def test_a_compressed_line_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "small.csv.gz"
+    path.write_bytes(gzip.compress(b"unit,arm\n" + b"A" * (files.MAX_LINE + 1)))
+    with pytest.raises(Invalid, match="too long"), files.open_table(path) as table:
+        list(table.rows)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "unit,arm,band\n"])
