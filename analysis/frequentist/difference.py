@@ -27,6 +27,9 @@ _NOTHING = 1e-12
 WEAK = 4.0
 """A control mean nearer to zero than this many standard errors calls for Fieller's interval."""
 
+_FLAT = 1e-7
+"""An error that is this small beside the outcome's spread is the rounding of a perfect fit."""
+
 
 def difference(
     table: Grouped,
@@ -51,7 +54,7 @@ def difference(
     if adjust and not result.identified:
         plain = difference(table, arm, versus=versus, level=level)
         return _noted(plain, "too few units for the covariates: not adjusted")
-    if result.se == 0.0:
+    if result.se <= _FLAT * _spread(table):
         return _no_variation(table, arm, versus, level)
     return interval(
         result, level=level, method=model.method, notes=model.notes, clustered=model.clustered
@@ -97,6 +100,13 @@ def ratio_from(
         return _unidentified()
     logs = interval(on_log, level=level, clustered=model.clustered)
     return logs if isinstance(logs, Absent) else _from_logs(logs, model)
+
+
+def _spread(table: Grouped) -> float:
+    """The standard deviation of the outcome over everybody."""
+    n = float(table.n.sum())
+    mean = float(table.y.sum()) / n
+    return math.sqrt(max(0.0, float(table.yy.sum()) / n - mean**2))
 
 
 def interval(
@@ -187,17 +197,18 @@ def _weak_ratio(
         high=math.inf if limits is None else limits[1],
         se=contrast.se / bottom.estimate,
         df=contrast.df,
-        p=_p(model),
+        p=_p(model, contrast.df),
         level=level,
         method=f"ratio, Fieller interval, {model.method}",
         notes=(*model.notes, *(() if limits else ("the control is too near zero for limits",))),
     )
 
 
-def _p(model: Comparison) -> float | None:
-    """The p-value of the difference, which is zero exactly where the ratio is one."""
-    effect = interval(model.infer(model.effect), clustered=model.clustered)
-    return None if isinstance(effect, Absent) else effect.p
+def _p(model: Comparison, df: float) -> float | None:
+    """The p-value of a ratio of one: of no difference, with the interval's degrees of freedom."""
+    effect = model.infer(model.effect)
+    told = interval(replace(effect, df=df), clustered=model.clustered)
+    return None if isinstance(told, Absent) else told.p
 
 
 def _plain(model: Comparison) -> bool:
