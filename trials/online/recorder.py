@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ EVERY = 0.05
 AT_ONCE = 5_000
 LONGEST_QUEUE = 100_000
 _RETRY = 0.5
+_LAST_TRIES = 10
 _REMEMBERED = 200_000
 _log = logging.getLogger("signpost.online")
 
@@ -151,14 +153,19 @@ class Recorder:
             self._turned.pop(name, None)
 
     def close(self) -> None:
-        """Stop, after one last attempt to write."""
+        """Stop, after some last attempts to write: another process may hold the database."""
         self._end.set()
         self._wake.set()
-        try:
-            self.flush()
-        except (SignpostError, sa.exc.SQLAlchemyError) as failure:
-            says = "%d assignments were not written (%s); they are when those units are next met"
-            _log.error(says, len(self._queue), type(failure).__name__)
+        for _ in range(_LAST_TRIES):
+            try:
+                self.flush()
+            except (SignpostError, sa.exc.SQLAlchemyError) as failure:
+                why = type(failure).__name__
+                time.sleep(_RETRY)
+            else:
+                return
+        says = "%d assignments were not written (%s); they are when those units are next met"
+        _log.error(says, len(self._queue), why)
 
     def _run(self) -> None:
         while not self._end.is_set():
