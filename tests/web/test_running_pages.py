@@ -91,6 +91,19 @@ def test_an_amendment_is_shown_before_it_is_made(client_as, store):
     assert amendment.before_first_outcome
 
 
+def test_only_an_administrator_may_bring_a_result_forward(client_as, store):
+    made(store, "hurrying", lifecycle.launch)
+    path = "/trials/hurrying/amend"
+    for role, status, end in (("officer", 403, "2026-06-30"), ("administrator", 303, "2026-05-29")):
+        person = client_as(role)
+        page = BeautifulSoup(person.get(path).data, "html.parser")
+        plan = page.select_one("textarea[name=plan]").get_text()
+        plan = plan.replace("ends = 2026-06-30", "ends = 2026-05-29")
+        shown = submit(person, path, {"plan": plan, "reason": "We cannot wait"})
+        assert person.post(path, data=hidden(shown)).status_code == status
+        assert state(store, "hurrying").definition.about.ends.isoformat() == end
+
+
 def test_a_list_is_looked_at_masked_and_handed_to_a_worker_once(client_as, app, store):
     made(store, "handing-in", lifecycle.launch)
     officer, path = client_as("officer"), "/trials/handing-in/uploads/units"
