@@ -173,6 +173,8 @@ def test_row_order_arm_labels_and_constants_do_not_matter(rows, a, b, seed):
         assert (-swapped.estimate, -swapped.high) == pytest.approx(
             (got.estimate, got.low), abs=1e-8
         )
+        if got.se is None:  # a score interval, which is of proportions alone: 3 and 4 are none
+            continue
         moved = difference(rows(arm, y + 3, x=x, stratum=s), 1, adjust=adjust)
         assert (moved.estimate, moved.high) == pytest.approx((got.estimate, got.high), abs=1e-7)
 
