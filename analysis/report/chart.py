@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from analysis.report import marks
@@ -33,12 +33,32 @@ def composed(
     rows: Sequence[tuple[str, ...]],
 ) -> Chart:
     """A chart of ``panels``, drawn for a page and for a phone."""
+    return finished(
+        key,
+        lambda width: marks.page(panels, width=width),
+        title=title,
+        conclusion=conclusion,
+        columns=columns,
+        rows=rows,
+    )
+
+
+def finished(
+    key: str,
+    draw: Callable[[int], Spec],
+    *,
+    title: str,
+    conclusion: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+) -> Chart:
+    """A chart that ``draw`` makes at a width: for a page and for a phone, with its words."""
     return Chart(
         key=key,
         title=title,
         conclusion=conclusion,
-        spec=marks.page(panels, width=marks.WIDE),
-        narrow=marks.page(panels, width=marks.NARROW),
+        spec=draw(marks.WIDE),
+        narrow=draw(marks.NARROW),
         columns=columns,
         rows=tuple(rows),
         alt=f"Chart: {title.lower()}. {conclusion} The figures are in the table below it.",

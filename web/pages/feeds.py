@@ -14,6 +14,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from analysis.casework import decisions, steps
 from analysis.report import feed, figures
+from analysis.report.words import DECISIONS
 from trials import accounts, clock
 from trials.errors import NotFound
 from trials.schedules import book
@@ -21,10 +22,6 @@ from web.access import Permission, needs, permitted, public, signed_in, store
 from web.jobs import derived
 
 pages = Blueprint("feeds", __name__)
-DECISIONS = {
-    "scale": "scale it", "scale-with-conditions": "scale it, with conditions",
-    "extend": "run it for longer", "adapt": "adapt it and test again", "stop": "stop",
-}  # fmt: skip
 
 
 @pages.get("/feeds")
@@ -54,7 +51,7 @@ def news(token: str) -> Response:
            description="What was decided on each trial, and why.", language="en-GB")  # fmt: skip
     for key, title, decided in found:
         item = ET.SubElement(channel, "item")
-        says = DECISIONS.get(decided.decided, decided.decided)
+        says = figures.lower_first(DECISIONS.get(decided.decided, decided.decided))
         _texts(item, title=f"{title}: {says}", description=decided.reason,
                link=url_for("trials.trial", key=key, _external=True),
                pubDate=decided.at.strftime("%a, %d %b %Y %H:%M:%S +0000"))  # fmt: skip

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from trials import accounts, apikeys, audit
 from trials.errors import SignpostError
@@ -51,14 +54,12 @@ def person(number: int) -> str:
 def change_role(number: int) -> ResponseReturnValue:
     """Give an account another role."""
     filled = sent()
-    try:
-        with store().write() as session:
-            user = accounts.find(session, number)
-            accounts.set_role(session, user.email, filled["role"], actor=signed_in().email)
-    except SignpostError as failure:
-        return _one(number, filled.wrong("role", failure)), failure.status
-    flash(f"{user.name} has another role now, and has to sign in again.")
-    return redirect(url_for("people.person", number=number), 303)
+
+    def change(session: Session, email: str, actor: str) -> None:
+        accounts.set_role(session, email, filled["role"], actor=actor)
+
+    return _changed(number, filled, "role", change,
+                    "{} has another role now, and has to sign in again.")  # fmt: skip
 
 
 @pages.post("/people/<int:number>/password")
@@ -66,16 +67,12 @@ def change_role(number: int) -> ResponseReturnValue:
 def give_password(number: int) -> ResponseReturnValue:
     """Give an account a new password."""
     filled = sent()
-    try:
-        with store().write() as session:
-            user = accounts.find(session, number)
-            accounts.set_password(
-                session, user.email, filled.values.get("password", ""), actor=signed_in().email
-            )
-    except SignpostError as failure:
-        return _one(number, filled.wrong("password", failure)), failure.status
-    flash(f"{user.name} has a new password. Tell them in person; they can change it.")
-    return redirect(url_for("people.person", number=number), 303)
+
+    def change(session: Session, email: str, actor: str) -> None:
+        accounts.set_password(session, email, filled.values.get("password", ""), actor=actor)
+
+    return _changed(number, filled, "password", change,
+                    "{} has a new password. Tell them in person; they can change it.")  # fmt: skip
 
 
 @pages.post("/people/<int:number>/closed")
@@ -86,14 +83,25 @@ def close(number: int) -> ResponseReturnValue:
     opens = filled["closed"] == "no"
     if not opens and filled["sure"] != "yes":
         return _one(number, filled.wrong("sure", "Tick the box to close the account")), 422
+
+    def change(session: Session, email: str, actor: str) -> None:
+        (accounts.enable if opens else accounts.disable)(session, email, actor=actor)
+
+    says = f"The account of {{}} is {'open again' if opens else 'closed'}."
+    return _changed(number, filled, "sure", change, says)
+
+
+def _changed(
+    number: int, filled: Filled, field: str, change: Callable[[Session, str, str], None], says: str
+) -> ResponseReturnValue:
+    """Change an account and say so; what is refused is told at ``field`` of its page."""
     try:
         with store().write() as session:
             user = accounts.find(session, number)
-            change = accounts.enable if opens else accounts.disable
-            change(session, user.email, actor=signed_in().email)
+            change(session, user.email, signed_in().email)
     except SignpostError as failure:
-        return _one(number, filled.wrong("sure", failure)), failure.status
-    flash(f"The account of {user.name} is {'open again' if opens else 'closed'}.")
+        return _one(number, filled.wrong(field, failure)), failure.status
+    flash(says.format(user.name))
     return redirect(url_for("people.person", number=number), 303)
 
 

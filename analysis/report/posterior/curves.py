@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.report import marks
-from analysis.report.chart import Chart
-from analysis.report.marks import NARROW, WIDE, Spec
+from analysis.report.chart import Chart, finished
+from analysis.report.marks import Spec
 from analysis.report.reading import Json, parts
 
 HEIGHT = 130
@@ -50,15 +50,13 @@ def drawn(
     rows: Sequence[tuple[str, ...]],
 ) -> Chart:
     """A chart of density pictures, one under the other."""
-    return Chart(
-        key=key,
+    return finished(
+        key,
+        lambda width: marks.framed([_picture(p, width) for p in pictures]),
         title=title,
         conclusion=conclusion,
         columns=columns,
-        rows=tuple(rows),
-        spec=marks.framed([_picture(p, WIDE) for p in pictures]),
-        narrow=marks.framed([_picture(p, NARROW) for p in pictures]),
-        alt=f"Chart: {title.lower()}. {conclusion} The figures are in the table below it.",
+        rows=rows,
     )
 
 
