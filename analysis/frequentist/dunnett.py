@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist.multiplicity import Outcome
@@ -59,9 +59,8 @@ def critical_value(
     alpha: float, lambdas: Sequence[float], df: float | None = None, *, sides: int = 2
 ) -> float:
     """The value that the largest of the statistics passes with probability ``alpha``."""
-    reference = stats.norm() if df is None else stats.t(df)
-    low = float(reference.isf(alpha / sides)) - 1e-9
-    high = float(reference.isf(alpha / sides / max(len(lambdas), 1))) + 1e-9
+    low = _isf(alpha / sides, df) - 1e-9
+    high = _isf(alpha / sides / max(len(lambdas), 1), df) + 1e-9
     return float(
         optimize.brentq(
             lambda c: exceedance(c, lambdas, df, sides=sides) - alpha, low, high, xtol=1e-12
@@ -146,11 +145,10 @@ def _adjusted(contrast: Estimate, lambdas: Sequence[float], alpha: float) -> Out
     if not contrast.se or contrast.p is None:
         return Absent("no-variation", "The outcome does not vary: there is no error to judge by.")
     df = contrast.df
-    reference = stats.norm() if df is None else stats.t(df)
-    statistic = float(reference.isf(contrast.p / 2))
+    statistic = _isf(contrast.p / 2, df)
     p = exceedance(statistic, lambdas, df) if np.isfinite(statistic) else 0.0
     critical = critical_value(alpha, lambdas, df)
-    by = critical / float(reference.isf((1 - contrast.level) / 2))
+    by = critical / _isf((1 - contrast.level) / 2, df)
     return replace(
         contrast,
         p_adjusted=float(max(p, contrast.p)),
@@ -160,12 +158,23 @@ def _adjusted(contrast: Estimate, lambdas: Sequence[float], alpha: float) -> Out
     )
 
 
+def _isf(tail: float, df: float | None) -> float:
+    """The value that a normal (``df`` None) or t variable passes with probability ``tail`` < 1/2."""
+    # At nought SciPy answers with the infinity of the wrong sign.
+    return abs(float(special.ndtri(tail) if df is None else special.stdtrit(df, tail)))
+
+
 def _scale_nodes(df: float | None) -> tuple[Floats, Floats]:
     """Weights and nodes for s = chi/sqrt(df); a single node where it is known."""
     if df is None or df > LARGE_DF:
         return np.ones(1), np.ones(1)
-    low, high = np.sqrt(stats.chi2.ppf(1e-17, df) / df), np.sqrt(stats.chi2.isf(1e-17, df) / df)
+    half = df / 2
+    low, high = np.sqrt(special.gammaincinv(half, 1e-17) / half), np.sqrt(
+        special.gammainccinv(half, 1e-17) / half
+    )
     x, w = np.polynomial.legendre.leggauss(LEGENDRE)
     s = 0.5 * (high - low) * x + 0.5 * (high + low)
-    density = 2 * df * s * stats.chi2.pdf(df * s**2, df)
+    # The density of chi-squared at df s², times 2 df s for the change of variable.
+    log_density = (half - 1) * np.log(half * s**2) - half * s**2 - special.gammaln(half)
+    density = df * s * np.exp(log_density)
     return 0.5 * (high - low) * w * density, s

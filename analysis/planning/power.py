@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from analysis.frequentist.dunnett import critical_value, lambdas_of
 from analysis.frequentist.sequential import Look, boundaries, inflation, with_futility
@@ -202,6 +202,8 @@ def _passes(effect: float, error: float, null: float, tail: float, df: float | N
     if df < 1:
         return tail
     critical = -float(special.stdtrit(df, tail)) * null / error
+    from scipy import stats  # takes a second to load, and a page that plans nothing needs none of it
+
     return float(stats.nct.sf(critical, df, effect / error))
 
 

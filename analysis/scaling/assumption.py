@@ -9,8 +9,9 @@ from datetime import date
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
+from analysis.estimates import critical
 from analysis.tables import Floats
 from trials.errors import SignpostError
 
@@ -23,7 +24,7 @@ MARKS: dict[Mark, str] = {
     "practitioner": "practitioners' rule of thumb, not verified",
     "local": "given by the council",
 }
-_Z95 = float(stats.norm.isf(0.025))
+_Z95 = critical(0.95)
 _PARTIAL_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 
 
@@ -75,10 +76,8 @@ class Assumption:
         u = rng.random(size)
         if self.shape == "normal":
             spread = (self.high - self.low) / (2 * _Z95)
-            return np.asarray(stats.norm.ppf(u, self.value, spread), dtype=np.float64)
-        width = self.high - self.low
-        mode = (self.value - self.low) / width
-        return np.asarray(stats.triang.ppf(u, mode, self.low, width), dtype=np.float64)
+            return np.asarray(self.value + spread * special.ndtri(u), dtype=np.float64)
+        return _triangular(u, self.low, self.value, self.high)
 
     def revised(
         self, *, value: float, low: float | None, high: float | None, source: str,
@@ -126,6 +125,14 @@ class Assumption:
                 for r in self.history
             ],
         }  # fmt: skip
+
+
+def _triangular(u: Floats, low: float, mode: float, high: float) -> Floats:
+    """The inverse of the triangular distribution function, in closed form."""
+    width = high - low
+    rising = low + np.sqrt(u * width * (mode - low))
+    falling = high - np.sqrt((1 - u) * width * (high - mode))
+    return np.where(u < (mode - low) / width, rising, falling)
 
 
 def valid_date(text: str) -> bool:

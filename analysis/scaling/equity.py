@@ -13,13 +13,12 @@ from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
-from analysis.estimates import Absent
+from analysis.estimates import Absent, critical, upper_tail
 from analysis.scaling.suppression import suppress
 
 Gate = Literal["clear", "concern", "harm", "unknown"]
-_Z95 = float(stats.norm.isf(0.025))
+_Z95 = critical(0.95)
 
 HIDDEN = Absent("small-numbers", "too few people in this group to show without risk to them")
 _UNNAMED = "a group too small to name"
@@ -57,7 +56,7 @@ class GroupEffect:
         sd = (self.high - self.low) / (2 * _Z95)
         if sd == 0:
             return float(self.mean < effect)
-        return float(stats.norm.cdf((effect - self.mean) / sd))
+        return upper_tail((self.mean - effect) / sd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

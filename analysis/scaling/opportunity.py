@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy import stats
 
-from analysis.estimates import Absent
+from analysis.estimates import Absent, critical
 from analysis.scaling.ranges import Range
 from analysis.tables import Floats
 from trials.errors import Invalid, Problem
@@ -26,7 +25,7 @@ from trials.errors import Invalid, Problem
 Control = Literal["controllable", "influenceable", "unknown"]
 _CONTROL_ORDER: Mapping[str, int] = {"controllable": 0, "influenceable": 1, "unknown": 2}
 _REQUIRED = ("topic", "reason", "calls", "no_email")
-_Z95 = float(stats.norm.isf(0.025))
+_Z95 = critical(0.95)
 
 NO_SHARE = Absent(
     "avoidable-share-unknown", "nobody has judged what share of these calls is avoidable"

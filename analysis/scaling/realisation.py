@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Literal, get_args
 
-from scipy import stats
-
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical, upper_tail
 from analysis.scaling.ranges import Range
 from trials.errors import Conflict, Invalid, Problem
 
 Stage = Literal["forecast", "agreed", "budget-line-removed", "verified"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-_Z95 = float(stats.norm.isf(0.025))
+_Z95 = critical(0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +140,7 @@ def compare(claimed: Range, holdback: Estimate | Absent) -> Realised | Absent:
     if claimed.median > 0:
         share = holdback.estimate / claimed.median
     se = short.se or 0.0
-    probability = float(stats.norm.cdf(short.estimate / se)) if se > 0 else float(short.low > 0)
+    probability = upper_tail(-short.estimate / se) if se > 0 else float(short.low > 0)
     return Realised(
         claimed=claimed, holdback=holdback, shortfall=short, share=share,
         probability_short=probability, says=_comparison_words(short, share),
