@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from analysis import worth
 from analysis.casework import register
+from analysis.casework.memo import case_from
 from analysis.report.withhold import withheld
 from analysis.scaling.assumptions import checked
-from analysis.scaling.case import CaseForScaling, CaseInput, make_case
+from analysis.scaling.case import CaseForScaling, CaseInput, rests_on
 from analysis.scaling.register import Register
-from analysis.scaling.shared import Moved, moved
+from analysis.scaling.shared import Moved, moved, sharing
 from trials import registry
 from trials.errors import Conflict, SignpostError
 from trials.registry import TrialRecord
@@ -61,7 +62,7 @@ def case_of(session: Session, ask: Ask) -> Made:
     """
     record, result = shown_result(session, ask.key)
     given = input_of(session, record, result, ask)
-    return Made(record=record, result=result, case=make_case(given))
+    return Made(record=record, result=result, case=case_from(given))
 
 
 def shown_result(session: Session, key: str) -> tuple[TrialRecord, dict[str, Any]]:
@@ -105,19 +106,16 @@ def moves(session: Session, name: str, table: Mapping[str, Any] | None) -> tuple
     left = {n: a for n, a in before.given.items() if n != name}
     after = Register(given=left if table is None else {**left, name: checked(name, table)})
     cases = [made for key in _keys(session) if (made := _own_input(session, key)) is not None]
-    return moved(cases, before=before, after=after)
+    return moved(cases, before=before, after=after, make=case_from)
 
 
 def resting_on(session: Session, name: str) -> tuple[str, ...]:
     """The trials whose cases use the shared figure."""
-    found = []
+    common, found = register.shared(session), []
     for key in _keys(session):
         own = _own_input(session, key)
-        if own is None or name in own.register.given:
-            continue
-        case = _made(own, register.shared(session))
-        if case is not None and any(a.name == name for a in case.assumptions):
-            found.append(key)
+        if own is not None and name not in own.register.given:
+            found += [key] if name in rests_on(sharing(own, common)) else []
     return tuple(found)
 
 
@@ -137,14 +135,7 @@ def _own_input(session: Session, key: str) -> CaseInput | None:
             result,
             register=Register(given=given, mechanism=mechanism, line=line),
         )
-        return made if _made(made, register.shared(session)) else None
+        rests_on(sharing(made, register.shared(session)))
     except SignpostError:
         return None
-
-
-def _made(given: CaseInput, common: Register) -> CaseForScaling | None:
-    both = {**common.given, **given.register.given}
-    try:
-        return make_case(replace(given, register=replace(given.register, given=both)))
-    except SignpostError:
-        return None
+    return made

@@ -159,7 +159,7 @@ def _adjusted(contrast: Estimate, lambdas: Sequence[float], alpha: float) -> Out
 
 
 def _isf(tail: float, df: float | None) -> float:
-    """The value that a normal (``df`` None) or t variable passes with probability ``tail`` < 1/2."""
+    """The value that a normal (``df`` None) or t variable passes with chance ``tail`` < 1/2."""
     # At nought SciPy answers with the infinity of the wrong sign.
     return abs(float(special.ndtri(tail) if df is None else special.stdtrit(df, tail)))
 
@@ -169,8 +169,9 @@ def _scale_nodes(df: float | None) -> tuple[Floats, Floats]:
     if df is None or df > LARGE_DF:
         return np.ones(1), np.ones(1)
     half = df / 2
-    low, high = np.sqrt(special.gammaincinv(half, 1e-17) / half), np.sqrt(
-        special.gammainccinv(half, 1e-17) / half
+    low, high = (
+        np.sqrt(special.gammaincinv(half, 1e-17) / half),
+        np.sqrt(special.gammainccinv(half, 1e-17) / half),
     )
     x, w = np.polynomial.legendre.leggauss(LEGENDRE)
     s = 0.5 * (high - low) * x + 0.5 * (high + low)

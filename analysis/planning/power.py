@@ -202,7 +202,7 @@ def _passes(effect: float, error: float, null: float, tail: float, df: float | N
     if df < 1:
         return tail
     critical = -float(special.stdtrit(df, tail)) * null / error
-    from scipy import stats  # takes a second to load, and a page that plans nothing needs none of it
+    from scipy import stats  # a second to load, which pages that plan nothing are spared
 
     return float(stats.nct.sf(critical, df, effect / error))
 

@@ -132,12 +132,8 @@ def make_case(given: CaseInput) -> CaseForScaling:
     Raises:
         Invalid: the draws cannot be used, or assumptions are missing; all are named.
     """
-    _check(given)
-    of = grade(given.facts.evidence, locked=given.facts.locked, checks=given.facts.checks)
-    register = given.register.fallback(*optimism(of), *transfer(given.facts.evidence))
-    effect = Effect(net=given.effect, channel=given.channel, by_channel=given.by_channel)
-    model = Model.of(register, effect)
-    extra = register.resolve(_EXTRA)
+    of, model = _model(given)
+    extra = model.register.resolve(_EXTRA)
     v = model.values(size=len(given.effect), seed=given.seed)
     flows = model.flows(given.effect, v)
     value = model.appraise(given.effect, v)
@@ -164,7 +160,7 @@ def make_case(given: CaseInput) -> CaseForScaling:
             model.assumptions["optimism_bias_benefits"].value,
             model.assumptions["optimism_bias_costs"].value,
         ),
-        mechanism=register.mechanism,
+        mechanism=model.register.mechanism,
         sensitivity=tornado(model),
         thresholds=thresholds(model),
         assumptions=(*model.assumptions.values(), *extra.values()),
@@ -173,6 +169,25 @@ def make_case(given: CaseInput) -> CaseForScaling:
         years=model.years,
         draws={"contacts": flows.contacts[0], "npv": value.npv, "benefits": flows.council[0]},
     )
+
+
+def rests_on(given: CaseInput) -> tuple[str, ...]:
+    """The names of the assumptions behind a case, found without making it.
+
+    Raises:
+        Invalid: as :func:`make_case`.
+    """
+    _, model = _model(given)
+    return (*model.assumptions, *model.register.resolve(_EXTRA))
+
+
+def _model(given: CaseInput) -> tuple[Grade, Model]:
+    """The grade of the evidence, and the model with the defaults that follow from it."""
+    _check(given)
+    of = grade(given.facts.evidence, locked=given.facts.locked, checks=given.facts.checks)
+    register = given.register.fallback(*optimism(of), *transfer(given.facts.evidence))
+    effect = Effect(net=given.effect, channel=given.channel, by_channel=given.by_channel)
+    return of, Model.of(register, effect)
 
 
 def _check(given: CaseInput) -> None:

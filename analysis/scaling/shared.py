@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.estimates import Absent
-from analysis.scaling.case import CaseForScaling, CaseInput, make_case
+from analysis.scaling.case import CaseForScaling, CaseInput, make_case, rests_on
 from analysis.scaling.ranges import Range
 from analysis.scaling.register import Register, changed
 
@@ -32,24 +32,27 @@ class Moved:
         }  # fmt: skip
 
 
-def moved(cases: Sequence[CaseInput], *, before: Register, after: Register) -> tuple[Moved, ...]:
+def moved(
+    cases: Sequence[CaseInput], *, before: Register, after: Register,
+    make: Callable[[CaseInput], CaseForScaling] = make_case,
+) -> tuple[Moved, ...]:  # fmt: skip
     """The cases that rest on an assumption which differs between two shared registers.
 
-    A trial's own figures (its ``register``) win over the shared ones.
+    A trial's own figures (its ``register``) win over the shared ones. ``make`` makes a case.
     """
     names = set(changed(before, after))
     found = []
     for given in cases:
-        old, new = (make_case(_sharing(given, register)) for register in (before, after))
-        touched = tuple(a.name for a in new.assumptions if a.name in names)
+        old, new = sharing(given, before), sharing(given, after)
         own = set(given.register.given)
-        because = tuple(name for name in touched if name not in own)
+        because = tuple(name for name in rests_on(new) if name in names - own)
         if because:
-            found.append(_moved(given.trial, because, old, new))
+            found.append(_moved(given.trial, because, make(old), make(new)))
     return tuple(found)
 
 
-def _sharing(given: CaseInput, shared: Register) -> CaseInput:
+def sharing(given: CaseInput, shared: Register) -> CaseInput:
+    """The input with the shared figures under the trial's own."""
     both = {**shared.given, **given.register.given}
     return replace(given, register=replace(given.register, given=both))
 

@@ -10,11 +10,12 @@ from council import keep_result, settings
 from sample import letter_result, letter_trial
 from signed import hidden, submit
 
-from analysis.casework import afterwards, benefits, decisions, register, steps
+from analysis.casework import afterwards, benefits, decisions, memo, register, steps
 from trials import lifecycle, registry
 from trials.store import migrate
 from trials.store.engine import Store
 from trials.store.tables import JobRow
+from web import warming
 from web.app import create_app
 
 KEYS = ("agreed", "dissented", "logged", "priced")
@@ -228,3 +229,22 @@ def test_a_role_that_may_not_is_refused_and_is_shown_no_form(client_as, path, ro
     for page in ("decision", "afterwards", "case", "papers"):
         seen = BeautifulSoup(person.get(f"/trials/priced/{page}").data, "html.parser")
         assert not seen.select(f'main form[action="{path}"]')
+
+
+def test_a_process_that_starts_makes_every_case_before_anybody_asks(app, client, monkeypatch):
+    monkeypatch.setattr(memo, "_kept", type(memo._kept)())
+    warming.begin(app).join(60)
+    assert len(memo._kept) >= 1
+
+    def made_again(_):
+        raise AssertionError("the page made the case again")
+
+    monkeypatch.setattr(memo, "make_case", made_again)
+    assert client.get("/portfolio").status_code == 200
+    assert client.get("/trials/agreed/case").status_code == 200
+
+
+def test_a_process_that_cannot_read_its_database_still_starts(tmp_path):
+    app = create_app(settings(tmp_path))
+    warming.begin(app).join(60)
+    assert app.test_client().get("/healthz").status_code == 200
