@@ -1,5 +1,8 @@
 """The demonstration: a database to look around in, built afresh in a minute.
 
+The posteriors that need sampling take some minutes more: a process samples its models one after
+another, several trials at a time, or a worker does while the pages are already served.
+
 It holds a real trial of letters with the result its authors published, and the trials of the
 invented Wychbridge Council: synthetic people and contacts, drawn by a computer, with a winner, a
 mirage, a null, a harm, an underpowered trial, a confounded one and a broken split planted in them.
@@ -10,15 +13,18 @@ from __future__ import annotations
 
 import csv
 import gzip
+import multiprocessing
+import os
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from analysis import study
-from trials import lifecycle, registry, resources
+from trials import jobs, lifecycle, registry, resources, settings
 from trials.contacts import load, reasons
 from trials.definition import toml
 from trials.definition.model import Trial
@@ -34,21 +40,29 @@ _ARMS = {"control": "control", "1:1": "match-1-1", "2:1": "match-2-1", "3:1": "m
 Say = Callable[[str], None]
 
 
-def build(store: Store, hasher: Hasher, say: Say) -> list[dict[str, Any]]:
+def build(store: Store, hasher: Hasher, say: Say, *, later: bool = False) -> list[dict[str, Any]]:
     """Build the demonstration in ``store``; answers the result of every trial.
 
-    Building it twice changes nothing but the runs.
+    With ``later`` models that need sampling are left to a worker, as jobs; the results answered
+    hold the posteriors of their estimates. Building it twice changes nothing but the runs.
     """
     migrate.upgrade(store)
-    results = [letters(store, hasher, say)]
+    _load_letters(store, hasher, say)
     rehearsals = [_labelled(rehearsal.read(path)) for path in _rehearsals()]
     for planned in rehearsals:
         say(f"Drawing {planned.plan.units:,} synthetic units of {planned.trial.key}")
         _rehearse(store, hasher, planned)
-    for planned in rehearsals:
-        say(f"Analysing {planned.trial.key}")
-        results.append(_analysed(store, planned.trial.key))
-    return results
+    keys = [LETTERS, *(planned.trial.key for planned in rehearsals)]
+    for key in keys:
+        _stopped(store, key)
+    if not settings.sampling():
+        return [_analysed(store, key, say, sampling=False) for key in keys]
+    if later:
+        results = [_analysed(store, key, say, sampling=False) for key in keys]
+        for result in results:
+            _sampled_later(store, result)
+        return results
+    return _sampled(store, keys, say)
 
 
 def _rehearsals() -> list[Path]:
@@ -83,16 +97,59 @@ def _has_rows(path: Path) -> bool:
         return len(list(islice(file, 2))) == 2
 
 
-def _analysed(store: Store, key: str) -> dict[str, Any]:
-    """The trial stopped, its seed revealed, and its plan run."""
+def _stopped(store: Store, key: str) -> None:
+    """The trial stopped and its seed revealed."""
     with store.write() as session:
         if registry.load(session, key).state == "live":
             lifecycle.stop(session, key, actor=ACTOR, reason="the planned end was reached")
-    return study.analyse(store, study.Order(key=key, actor=ACTOR))
+
+
+def _analysed(store: Store, key: str, say: Say, *, sampling: bool) -> dict[str, Any]:
+    """The trial's plan run."""
+    say(f"Analysing {key}")
+    return study.analyse(store, study.Order(key=key, actor=ACTOR, sampling=sampling))
+
+
+def _sampled(store: Store, keys: list[str], say: Say) -> list[dict[str, Any]]:
+    """Every plan run with its models sampled, a process for every core.
+
+    A model is compiled for some ten seconds before it is sampled; that is what takes the time.
+    """
+    address = store.url.render_as_string(hide_password=False)
+    spawned = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(os.cpu_count() or 1, mp_context=spawned) as pool:
+        running = {pool.submit(_sampled_one, address, key): key for key in keys}
+        for done in futures.as_completed(running):
+            done.result()
+            say(f"Analysed {running[done]}")
+    return [done.result() for done in running]
+
+
+def _sampled_one(address: str, key: str) -> dict[str, Any]:
+    """One plan run in a process of its own."""
+    store = Store.open(address)
+    try:
+        return study.analyse(store, study.Order(key=key, actor=ACTOR))
+    finally:
+        store.close()
+
+
+def _sampled_later(store: Store, result: dict[str, Any]) -> None:
+    """Ask a worker for the same run with its models sampled."""
+    key, run = result["trial"], result["run"]
+    with store.write() as session:
+        jobs.enqueue(session, "analyse", payload={"trial": key, "cutoff": run["cutoff"]},
+                     subject=key, key=f"demonstration/{key}/{run['id']}", actor=ACTOR)  # fmt: skip
 
 
 def letters(store: Store, hasher: Hasher, say: Say) -> dict[str, Any]:
     """The real letter trial of Karlan and List (2007), from its public data to its result."""
+    _load_letters(store, hasher, say)
+    _stopped(store, LETTERS)
+    return _analysed(store, LETTERS, say, sampling=settings.sampling())
+
+
+def _load_letters(store: Store, hasher: Hasher, say: Say) -> None:
     folder = resources.folder("templates") / "trials" / LETTERS
     trial = toml.read((folder / "trial.toml").read_text("utf-8"))
     _launched(store, trial)
@@ -100,8 +157,6 @@ def letters(store: Store, hasher: Hasher, say: Say) -> dict[str, Any]:
     with _split(folder / "letters.csv.gz", trial.columns) as (given, measured):
         assignments.add(store, trial.key, given, hasher=hasher, actor=ACTOR)
         outcomes.add(store, trial.key, measured, hasher=hasher, actor=ACTOR)
-    say("Analysing it by the locked plan")
-    return _analysed(store, trial.key)
 
 
 def _launched(store: Store, trial: Trial) -> None:

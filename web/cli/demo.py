@@ -25,7 +25,7 @@ def demo(context: Context, port: int, no_serve: bool) -> None:
         context.database = f"sqlite:///{context.settings.home / 'demonstration.db'}"
         del context.settings
     results = demonstration.build(
-        context.store, context.hasher, lambda text: click.echo(text, err=True)
+        context.store, context.hasher, lambda text: click.echo(text, err=True), later=not no_serve
     )
     context.store.close()
     lines = [f"{result['trial']}: {result['verdict']['says']}" for result in results]
