@@ -60,7 +60,7 @@ def refuse_taken(host: str, port: int) -> None:
 def run(database_url: str, *, host: str, port: int, workers: int, attended: bool) -> None:
     """Run Granian until it is told to stop; ``attended`` by a clock and a worker of its own.
 
-    Eight threads a worker: they share Python's lock, but wait for one commit together.
+    Up to eight threads a worker: they share Python's lock, but wait for one commit together.
     """
     from granian import Granian
     from granian.constants import Interfaces
@@ -74,7 +74,7 @@ def run(database_url: str, *, host: str, port: int, workers: int, attended: bool
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=8,
+        blocking_threads=min(8, 2 * (os.cpu_count() or 1) + 1),
         factory=True,
         log_level=LogLevels.warning,
     )

@@ -50,8 +50,11 @@ class Scale:
         return phrases.span(self.metric, one, self.base) if isinstance(one, Interval) else "–"
 
     def size(self, value: float | None) -> str:
-        """A loss or a gain, which is never negative: ``0.2``."""
-        return "–" if value is None else significant(value * self.factor, 2)
+        """A loss or a gain, which is never negative: ``0.2``, or ``less than 0.001``."""
+        if value is None:
+            return "–"
+        shown = value * self.factor
+        return "less than 0.001" if 0 < shown < 0.001 else significant(shown, 2)
 
     def row(self, name: str, found: object, *, kind: marks.Kind = "new") -> Row | None:
         """One line of a forest, if there is a number."""
