@@ -87,7 +87,7 @@ def data_freshness(
         oldest = max(age for age in ages.values() if age is not None)
         return Check(
             key="data-freshness", verdict="pass", details=details,
-            says=f"Every source is up to date; the latest record of the slowest is {_age(oldest)} old.",
+            says=f"Every source is up to date; the slowest's latest record is {_age(oldest)} old.",
         )  # fmt: skip
     parts = [f"{name} has sent nothing" for name in silent]
     parts += [f"{name} has sent nothing for {_age(age)}" for name, age in late.items()]
