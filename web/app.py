@@ -46,6 +46,7 @@ from web.pages.ideas import pages as pages_ideas
 from web.pages.jobs import pages as pages_jobs
 from web.pages.learning import pages as pages_learning
 from web.pages.mailing import pages as pages_mails
+from web.pages.opportunities import pages as pages_opportunities
 from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
@@ -80,6 +81,7 @@ BLUEPRINTS = (
     pages_capacity,
     pages_cases,
     pages_decisions,
+    pages_opportunities,
     pages_papers,
     pages_portfolio,
     pages_acts,

@@ -8,12 +8,10 @@ which overstates it; ``proxy_truth`` says what share of those the proxy flags re
 
 from __future__ import annotations
 
-import csv
-import io
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +22,6 @@ from trials.errors import Invalid, Problem
 
 Control = Literal["controllable", "influenceable", "unknown"]
 _CONTROL_ORDER: Mapping[str, int] = {"controllable": 0, "influenceable": 1, "unknown": 2}
-_REQUIRED = ("topic", "reason", "calls", "no_email")
 _Z95 = critical(0.95)
 
 NO_SHARE = Absent(
@@ -225,70 +222,18 @@ def _stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def read_reasons(text: str) -> tuple[Reason, ...]:
-    """Reasons for calling from CSV text.
+def judged(reasons: Iterable[Reason], share: float) -> tuple[Reason, ...]:
+    """The reasons with ``share`` for the avoidable share of those that nobody has judged.
 
-    Columns ``topic``, ``reason``, ``calls``, ``no_email``; perhaps ``avoidable_share`` with
-    ``avoidable_low`` and ``avoidable_high``, ``control`` and ``owner``.
-    :class:`~trials.errors.Invalid` lists every bad row with its line.
+    Raises:
+        Invalid: ``share`` is not from 0 to 1.
     """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    absent = [c for c in _REQUIRED if c not in (reader.fieldnames or ())]
-    if absent:
-        problem = Problem("line 1", f"has no column {', '.join(absent)}", line=1)
-        raise Invalid("the reasons", [problem])
-    rows: list[Reason] = []
-    problems: list[Problem] = []
-    for row in reader:
-        line = reader.line_num
-        try:
-            rows.append(_reason(row))
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(f"line {line}", str(error), "correct the row", line))
-    if problems:
-        raise Invalid("the reasons", problems)
-    return tuple(rows)
-
-
-def _reason(row: Mapping[str, str]) -> Reason:
-    calls, no_email = _count(row["calls"]), _count(row["no_email"])
-    if no_email > calls:
-        raise ValueError(f"{no_email} of {calls} calls cannot be without e-mail")
-    control = (row.get("control") or "unknown").strip()
-    if control not in get_args(Control):
-        raise ValueError(f"control {control!r} is not one of {', '.join(get_args(Control))}")
-    return Reason(
-        topic=row["topic"].strip(),
-        reason=row["reason"].strip(),
-        calls=calls,
-        no_email=no_email,
-        avoidable=_avoidable(row),
-        control=_as_control(control),
-        owner=(row.get("owner") or "").strip(),
+    if not 0 <= share <= 1:
+        problem = Problem("avoidable share", f"{share:g} is not a share", "give 0 to 1")
+        raise Invalid("the opportunity model", [problem])
+    return tuple(
+        replace(r, avoidable=(share, share, share)) if r.avoidable is None else r for r in reasons
     )
-
-
-def _as_control(text: str) -> Control:
-    return next(c for c in get_args(Control) if c == text)
-
-
-def _count(text: str) -> int:
-    number = int(text.replace(",", ""))
-    if number < 0:
-        raise ValueError(f"{number} is not a number of calls")
-    return number
-
-
-def _avoidable(row: Mapping[str, str]) -> tuple[float, float, float] | None:
-    share = (row.get("avoidable_share") or "").strip()
-    if not share:
-        return None
-    value = float(share)
-    low = float(row.get("avoidable_low") or value)
-    high = float(row.get("avoidable_high") or value)
-    if not 0 <= low <= value <= high <= 1:
-        raise ValueError(f"avoidable share {low:g} ≤ {value:g} ≤ {high:g} ≤ 1 does not hold")
-    return low, value, high
 
 
 def totals_by_topic(reasons: Iterable[Reason]) -> dict[str, tuple[int, int]]:

@@ -13,10 +13,10 @@ from analysis.scaling.opportunity import (
     PlausibleEffect,
     Reason,
     find,
-    read_reasons,
     totals_by_topic,
     wilson,
 )
+from analysis.scaling.reason_table import read_reasons
 from trials.errors import Invalid, Unavailable
 from trials.resources import folder
 from web.cli.opportunity import opportunity

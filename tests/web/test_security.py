@@ -118,6 +118,8 @@ PATHS = {
     "/assumptions/*/withdraw": 405,
     "/portfolio": 200,
     "/opportunities": 200,
+    "/opportunities/panel": 200,
+    "/opportunities/table": 200,
     "/healthz": 200,
     "/readyz": 200,
     "/metrics": 200,

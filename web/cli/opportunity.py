@@ -8,8 +8,8 @@ import click
 
 from analysis.estimates import Absent
 from analysis.report.figures import number, percent
-from analysis.scaling.opportunity import NUDGE_UNITS, Opportunities, find, read_reasons
-from trials.errors import Unavailable
+from analysis.scaling.opportunity import NUDGE_UNITS, Opportunities, find, judged
+from analysis.scaling.reason_table import read_table
 from trials.resources import folder
 from web.cli.context import Context, json_option, pass_context, say
 
@@ -20,26 +20,35 @@ from web.cli.context import Context, json_option, pass_context, say
     "--proxy-truth", type=float, default=1.0, show_default=True,
     help="Share of people without e-mail who really are digitally excluded.",
 )  # fmt: skip
+@click.option(
+    "--avoidable", type=float,
+    help="Share of calls that could be avoided, for reasons where the table does not say.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
 @json_option
 @pass_context
-def opportunity(context: Context, /, *, file: Path | None, proxy_truth: float, seed: int) -> None:
+def opportunity(
+    context: Context,
+    /,
+    *,
+    file: Path | None,
+    proxy_truth: float,
+    avoidable: float | None,
+    seed: int,
+) -> None:
     """Rank reasons for calling by what could be addressed.
 
-    FILE is CSV with topic, reason, calls, no_email and perhaps avoidable_share, avoidable_low,
-    avoidable_high, control and owner. Without it the published Buckinghamshire table is used.
+    FILE is CSV, XLSX or Parquet with topic, reason, calls, no_email and perhaps avoidable_share,
+    avoidable_low, avoidable_high, control and owner. Without it the published Buckinghamshire table
+    is used. Where the table does not judge what share of calls is avoidable, --avoidable does.
     """
     path = file or folder("templates") / "reference" / "chart2.csv"
-    found = find(read_reasons(_text(path)), effect=NUDGE_UNITS, seed=seed, proxy_truth=proxy_truth)
+    table = read_table(path)
+    if file and table.passed_over:
+        click.echo(f"columns passed over: {', '.join(table.passed_over)}", err=True)
+    reasons = table.reasons if avoidable is None else judged(table.reasons, avoidable)
+    found = find(reasons, effect=NUDGE_UNITS, seed=seed, proxy_truth=proxy_truth)
     say(context, "\n".join(_rows(found)), found.to_json())
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise Unavailable(f"{path.name} cannot be read: {reason}", "check the path") from None
 
 
 def _rows(found: Opportunities) -> list[str]:

@@ -1,18 +1,15 @@
-"""Every trial's worth together, what became of it in the ledger, and where to look next."""
+"""Every trial's worth together, and what became of it in the ledger."""
 
 from __future__ import annotations
 
-import math
-
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
 from analysis.casework import benefits, steps, totals
 from analysis.report import figures
-from analysis.scaling import opportunity, words
+from analysis.scaling import words
 from analysis.scaling.realisation import log_totals
 from trials import clock
-from trials.resources import folder
-from web import present_decision, present_opportunities
+from web import present_decision
 from web.access import Permission, needs, store
 
 pages = Blueprint("portfolio", __name__)
@@ -38,22 +35,4 @@ def index() -> str:
         ignoring=words.spread(found.npv.ignoring_overlaps, money=True),
         counted=len(found.npv.counted), left_out=[x.says for x in found.npv.left_out],
         benefits=present_decision.benefits(log), totals=present_decision.totals(log_totals(log)),
-    )  # fmt: skip
-
-
-@pages.get("/opportunities")
-@needs(Permission.SEE_RESULTS)
-def opportunities() -> str:
-    """Reasons for calling, ranked by what could be addressed."""
-    truth = request.args.get("truth", 100.0, type=float)
-    truth = min(max(truth, 0.0), 100.0) if math.isfinite(truth) else 100.0
-    table = (folder("templates") / "reference" / "chart2.csv").read_text("utf-8-sig")
-    found = opportunity.find(
-        opportunity.read_reasons(table), effect=opportunity.NUDGE_UNITS, seed=0,
-        proxy_truth=truth / 100,
-    )  # fmt: skip
-    by_control = request.args.get("by") == "control"
-    return render_template(
-        "pages/case/opportunities.html", truth=f"{truth:g}", by_control=by_control,
-        page=present_opportunities.page(found, by_control=by_control),
     )  # fmt: skip

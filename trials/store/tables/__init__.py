@@ -16,6 +16,7 @@ from trials.store.tables.casework import (
     HoldbackRow,
     NextStepRow,
     PaperRow,
+    ReasonTableRow,
     RolloutRow,
 )
 from trials.store.tables.contacts import (
@@ -140,6 +141,7 @@ __all__ = [
     "PlanRow",
     "PosteriorRow",
     "ReasonRow",
+    "ReasonTableRow",
     "ReceivedRow",
     "RemovalRow",
     "RolloutRow",

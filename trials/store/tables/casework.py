@@ -194,3 +194,21 @@ class PaperRow(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(Text)
+
+
+class ReasonTableRow(Base):
+    """A council's own table of wrap codes, for the opportunity model.
+
+    ``reasons`` are rows of topic, reason, calls, no_email, avoidable, control and owner; ``months``
+    is how long the table covers. The same content is kept once.
+    """
+
+    __tablename__ = "reason_tables"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    months: Mapped[float]
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    document: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text)
