@@ -9,16 +9,15 @@ an environment of its own, made with uv where that is at hand.
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.environment import with_packages
 
 TRIAL = """
 [trial]
@@ -119,22 +118,6 @@ print(time.perf_counter() - began)
 """
 
 
-def gbstats_environment(folder: Path) -> Path | None:
-    """A Python with gbstats in it, or ``None`` where none can be made here."""
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not os.access(uv, os.X_OK):
-        return None
-    python = folder / "env" / "bin" / "python"
-    wanted = ("gbstats==0.8.0", "pandas==1.5.3", "numpy==1.26.4")
-    for command in (
-        [uv, "venv", "-q", folder / "env"],
-        [uv, "pip", "install", "-q", "--python", python, *wanted],
-    ):
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            return None
-    return python
-
-
 def gbstats(python: Path | None, folder: Path) -> float | None:
     if python is None:
         return None
@@ -147,7 +130,7 @@ def main() -> None:
     titles = ("units", "import given", "import measured", "analysis", "tea-tasting", "gbstats")
     print("".join(f"{title:>17}" for title in titles), " (seconds)")
     with tempfile.TemporaryDirectory() as kept:
-        python = gbstats_environment(Path(kept))
+        python = with_packages(Path(kept), "gbstats==0.8.0", "pandas==1.5.3", "numpy==1.26.4")
         for n in (10_000, 100_000, 1_000_000):
             with tempfile.TemporaryDirectory() as name:
                 make(Path(name), n)

@@ -1,14 +1,18 @@
 """How long a what-if takes: one change of a slider, one fit, one case for scaling.
 
-Run: ``.venv/bin/python benchmarks/capacity.py``. Prints medians over repeated runs, with the cache
-of solved lines emptied before each, so that every run solves its queue afresh.
+Run: ``.venv/bin/python -m benchmarks.capacity``. Prints medians over repeated runs, with the cache
+of solved lines emptied before each, so that every run solves its queue afresh. The peer for Erlang
+C is pyworkforce, in a Python of its own, on the same lines; it has no Erlang A, no call-backs and
+no fit. How far its answers are from ours is printed too.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +29,7 @@ from analysis.scaling.case import CaseInput, make_case
 from analysis.scaling.facts import Facts
 from analysis.scaling.question import CapacityRequest, Interval, Observed
 from analysis.scaling.register import Register
+from benchmarks.environment import with_packages
 
 OCTOBER = CapacityRequest(offered=33592, days=21, hours=8, aht=666, agents=33, patience=1780)
 LARGE = CapacityRequest(offered=100_000, days=1, hours=1, aht=180, agents=4800, patience=300)
@@ -57,6 +62,69 @@ TASKS: dict[str, Callable[[], object]] = {
     "a case for scaling, 4,000 draws": lambda: make_case(CASE),
 }
 
+WITHIN = 20.0
+ERLANG_C = {"October 2022, 39 agents": (33592 / (21 * 8), 666.0, 39),
+            "100,000 calls an hour, 5,010 agents": (100_000.0, 180.0, 5010)}  # fmt: skip
+"""Calls an hour, handling time in seconds, agents: share answered within 20 seconds."""
+SHARE = 0.8
+
+PEER = """
+import json, statistics, sys, time
+from pyworkforce.queuing import ErlangC
+found = {}
+for name, (calls, aht, agents) in json.loads(sys.argv[1]).items():
+    def once(f):
+        times = []
+        for _ in range(15):
+            start = time.perf_counter()
+            value = f()
+            times.append(time.perf_counter() - start)
+        return [1000 * statistics.median(times), value]
+    line = ErlangC(transactions=calls, aht=aht / 60, asa=float(sys.argv[2]) / 60, interval=60)
+    share = float(sys.argv[3])
+    found[name] = {"level": once(lambda: line.service_level(agents)),
+                   "agents": once(lambda: line.required_positions(share)["raw_positions"])}
+print(json.dumps(found))
+"""
+
+
+def ours(calls: float, aht: float, agents: int) -> dict[str, tuple[float, float]]:
+    """Milliseconds and answer of the same two questions, solved afresh."""
+    load = calls * aht / 3600
+
+    def level(n: int) -> float:
+        return erlang.steady(load, n, aht=aht, patience=None, within=WITHIN).service_level
+
+    def fewest() -> int:
+        low, high = int(load), 2 * int(load) + 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if level(middle) >= SHARE else (middle, high)
+        return high
+
+    return {
+        "level": (median_milliseconds(lambda: level(agents)), level(agents)),
+        "agents": (median_milliseconds(fewest), fewest()),
+    }
+
+
+def beside_pyworkforce() -> list[str]:
+    """Both answers, both times and the ratio, a line for each question."""
+    with tempfile.TemporaryDirectory() as kept:
+        python = with_packages(Path(kept), "pyworkforce==0.5.1")
+        if python is None:
+            return ["pyworkforce could not be installed: Erlang C has no peer in this run"]
+        command = [python, "-c", PEER, json.dumps(ERLANG_C), str(WITHIN), str(SHARE)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    peer, lines = json.loads(done.stdout), []
+    for name, line in ERLANG_C.items():
+        for question, (ms, value) in ours(*line).items():
+            theirs, said = peer[name][question]
+            what = "within 20 s" if question == "level" else "agents for 80%"
+            lines.append(f"{name + ', ' + what:<52}{ms:>9.3f} ms {value:.6f}   pyworkforce "
+                         f"{theirs:>9.3f} ms {said:.6f}   {theirs / ms:>6.2f} x")  # fmt: skip
+    return lines
+
 
 def median_milliseconds(task: Callable[[], object], runs: int = 15) -> float:
     """The median time of one run."""
@@ -77,6 +145,8 @@ def main() -> None:
         return
     for name, ms in found.items():
         print(f"{name:<44}{ms:>10.2f} ms")
+    print("\nErlang C beside pyworkforce")
+    print("\n".join(beside_pyworkforce()))
 
 
 if __name__ == "__main__":
