@@ -74,6 +74,10 @@ def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
         unit = "period" if trial.design.kind == "switchback" else trial.design.cluster
         return checks.sample_ratio(counts, weights, unit=unit or "cluster")
     strata = [Split(str(name), counts) for name, counts in facts.by_stratum.items()]
+    if trial.design.adaptive is not None:
+        batches = [Split(f"batch {n}", counts, facts.shares[n])
+                   for n, counts in facts.by_epoch.items()]  # fmt: skip
+        return checks.sample_ratio(facts.assigned, weights, unit=trial.about.unit, epochs=batches)
     epochs = [Split(f"list {name}", counts) for name, counts in facts.by_epoch.items()]
     if len(epochs) < 2:
         epochs = [Split(f"week {name}", counts) for name, counts in facts.by_week.items()]

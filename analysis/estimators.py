@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.estimates import Absent, Estimate
+from analysis.frequentist.adaptive import adaptive_difference, adaptive_mean, batches_of
 from analysis.frequentist.arms import ArmMean, arm_means
 from analysis.frequentist.bootstrap import wild_cluster
 from analysis.frequentist.difference import difference, ratio
@@ -33,6 +34,7 @@ FEW_CLUSTERS = 40
 """With no more clusters than this in both arms they are few."""
 
 _SEED, _DRAWS = 20260401, 1999
+_NORMAL = 1.959963984540054
 
 
 def difference_of(
@@ -41,6 +43,8 @@ def difference_of(
     """The metric's difference, arm less control, by the estimator that the plan means."""
     if _is_wedge(trial, table):
         return _wedge(metric, table, arm, level=level)
+    if table.shares is not None:
+        return _adaptive(metric, table, arm, level=level)
     if metric.kind == "ratio":
         return ratio_difference(table, arm, level=level)
     lives, horizon = _follow_up(metric, table), horizon_of(metric.window)
@@ -70,6 +74,8 @@ def ratio_of(
     """The metric's ratio, arm over control, by the same model."""
     if _is_wedge(trial, table):
         return _unratioed() if metric.kind == "ratio" else wedge_ratio(table, arm, level=level)
+    if table.shares is not None and metric.kind == "ratio":
+        return _adaptive(metric, table, arm, level=level)
     if metric.kind == "ratio":
         return ratio_of_ratios(table, arm, level=level)
     lives = _follow_up(metric, table)
@@ -82,6 +88,8 @@ def arms_of(metric: Metric, table: Grouped) -> list[ArmMean]:
     """Every arm by itself: its mean, its ratio, or its restricted mean time in days."""
     if metric.kind == "ratio":
         return arm_ratios(table)
+    if table.shares is not None:
+        return _adaptive_arms(metric, table)
     lives = _follow_up(metric, table)
     if lives is not None:
         return [_lived(metric, lives, i) for i in range(len(lives.arms))]
@@ -100,6 +108,33 @@ def wild(table: Grouped, arm: int, *, level: float) -> Outcome:
     """The wild cluster bootstrap from a fixed seed, so that a plan gives one answer."""
     rng = np.random.default_rng([_SEED, arm])
     return wild_cluster(table, arm, rng, level=level, draws=_DRAWS)
+
+
+def _adaptive(metric: Metric, table: Grouped, arm: int, *, level: float) -> Outcome:
+    """Where shares followed the outcomes, every unit counts by its own stored chance."""
+    if metric.kind == "ratio":
+        return Absent(
+            "not-where-shares-move",
+            "A ratio metric is not estimated where shares follow the outcomes: read its two parts "
+            "by themselves.",
+        )
+    return adaptive_difference(batches_of(table), arm=arm, control=table.control, level=level)
+
+
+def _adaptive_arms(metric: Metric, table: Grouped) -> list[ArmMean]:
+    """The arms' means by the same scores, so that their differences are those reported."""
+    made, done = batches_of(table), []
+    for plain in arm_means(table, kind="proportion" if metric.kind == "proportion" else "mean"):
+        found = adaptive_mean(made, arm=plain.arm)
+        if isinstance(found, Absent):
+            done.append(plain)
+            continue
+        ends = found[0] + np.array([0.0, -_NORMAL, _NORMAL]) * found[1]
+        if metric.kind == "proportion":
+            ends = np.clip(ends, 0.0, 1.0)
+        mean, low, high = ends.tolist()
+        done.append(replace(plain, mean=mean, low=low, high=high))
+    return done
 
 
 def _is_wedge(trial: Trial, table: Grouped) -> bool:

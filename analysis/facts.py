@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from trials import clock
+from trials.online import adaptive
 from trials.store.tables import (
     ArmRow,
     AssignmentRow,
@@ -22,7 +23,10 @@ from trials.store.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Counts by arm (keys of the planned arms), and the span of the data."""
+    """Counts by arm (keys of the planned arms), and the span of the data.
+
+    ``shares`` are the chances that each batch gave, for a trial whose shares followed the outcomes.
+    """
 
     assigned: Mapping[str, int]
     by_stratum: Mapping[str, Mapping[str, int]]
@@ -36,6 +40,7 @@ class Facts:
     first_assigned: datetime | None
     last_assigned: datetime | None
     last_outcome: datetime | None
+    shares: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
@@ -72,6 +77,10 @@ def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
         excluded={reason: int(n) for reason, n in excluded},
         first_assigned=_moment(span[0]), last_assigned=_moment(span[1]),
         last_outcome=_moment(latest),
+        shares={
+            number: dict(zip(arms.values(), some, strict=True))
+            for number, some in adaptive.shares(session, trial_id).items()
+        },
     )  # fmt: skip
 
 

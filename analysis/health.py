@@ -115,7 +115,8 @@ class _Reading:
         weights = [arm.weight for arm in self._trial.arms if arm.weight > 0]
         seen = [counts[arm.key] for arm in self._trial.arms if arm.weight > 0]
         p = goodness_of_fit(seen, weights) if sum(seen) else None
-        judged = self._trial.design.kind in ("individual", "stratified")
+        design = self._trial.design
+        judged = design.kind in ("individual", "stratified") and design.adaptive is None
         return {
             "key": name,
             "counts": counts,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import ibis
+import numpy as np
 import sqlalchemy as sa
 from ibis import ir
 from sqlalchemy.orm import Session
@@ -25,6 +26,7 @@ from trials import registry
 from trials.contacts import reasons
 from trials.contacts.taxonomy import Taxonomy
 from trials.definition.model import Trial
+from trials.online import adaptive
 from trials.people import bulk
 from trials.store.engine import Store
 from trials.store.tables import CodeRow, MetricRow, SourceRow
@@ -58,6 +60,7 @@ class Known:
     taxonomy: Taxonomy
     listed_until: int = 0
     bulk: tuple[int, int] = (0, 0)
+    shares: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
 
 def known(session: Session, trial_id: int) -> Known:
@@ -77,6 +80,7 @@ def known(session: Session, trial_id: int) -> Known:
         taxonomy=reasons.load(session),
         listed_until=until,
         bulk=bulk.counted(session, until),
+        shares=adaptive.shares(session, trial_id),
     )
 
 
@@ -136,11 +140,11 @@ class _Reading:
         return Read(
             data=data,
             tables={
-                key: replace(table, histogram=whole.get(key), lives=lives.get(key))
+                key: self._beside(replace(table, histogram=whole.get(key), lives=lives.get(key)))
                 if isinstance(table, Grouped) else table
                 for key, table in tables.items()
             },
-            lives=lives, shapes=distributions,
+            lives={} if self.trial.design.adaptive else lives, shapes=distributions,
             deflection=self._deflection(units, linked), ways=self.ways,
             linked=self._people(linked), linking=self._linking(units, linked, valued, capped),
             reach=self.reach, newest=self._newest(linked),
@@ -157,6 +161,13 @@ class _Reading:
             for one in asked if one.metric.kind in take
         }  # fmt: skip
         return {key: shape for key, shape in found.items() if shape is not None}
+
+    def _beside(self, table: Grouped) -> Grouped:
+        """A table with its batches' shares, where these followed the outcomes."""
+        if self.trial.design.adaptive is None or table.stratum is None:
+            return table
+        of = np.array([self.beside.shares[int(level)] for level in table.stratum.levels])
+        return replace(table, shares=of[table.stratum.codes], lives=None)
 
     @property
     def _control(self) -> int:

@@ -50,7 +50,8 @@ def can_redraw(trial: Trial) -> bool:
     """Whether the plan's own draw can be made again from what is stored."""
     of_list = trial.design.kind in ("individual", "stratified", "cluster")
     measured = trial.primary.kind in ("proportion", "count", "mean")
-    return of_list and measured and trial.design.method == "blocks"
+    fixed = trial.design.method == "blocks" and trial.design.adaptive is None
+    return of_list and measured and fixed
 
 
 def entries(

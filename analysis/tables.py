@@ -46,6 +46,9 @@ class Grouped:
     ``histogram`` and ``lives`` say more of the same units as a whole (every value of a count, the
     follow-up of those whose window is still open); they are gone once cells are selected.
 
+    Where shares followed the outcomes the stratum is the batch, and ``shares`` (cells × arms) holds
+    the chance that each arm had in it.
+
     ``arms`` are the *planned* arms in the plan's order and ``control`` indexes into them; an arm
     that nobody was given simply has no cell.
     """
@@ -71,11 +74,12 @@ class Grouped:
     covariates: tuple[str, ...] = ()
     histogram: Histogram | None = None
     lives: LifeTable | None = None
+    shares: Floats | None = None
 
     def __post_init__(self) -> None:
         """Check that every array has one entry a cell."""
         cells = len(self.arm)
-        for name in ("n", "y", "yy", "missing", "d", "dd", "dy", "u", "uy", "x"):
+        for name in ("n", "y", "yy", "missing", "d", "dd", "dy", "u", "uy", "x", "shares"):
             value = getattr(self, name)
             if value is not None and len(value) != cells:
                 raise ValueError(f"{name} has {len(value)} entries for {cells} cells")
@@ -149,6 +153,7 @@ class Grouped:
             stratum=kept("stratum"), cluster=kept("cluster"), period=kept("period"),
             segments={k: v.take(first) for k, v in self.segments.items() if k in keep},
             x=self.x[first] if keeps_x and self.x is not None else None,
+            shares=self.shares[first] if self.shares is not None and "stratum" in keep else None,
             covariates=self.covariates if keeps_x else (),
         )  # fmt: skip
 
@@ -163,7 +168,7 @@ class Grouped:
             self,
             arm=self.arm[rows], n=self.n[rows], y=self.y[rows], yy=self.yy[rows],
             missing=some(self.missing), d=some(self.d), dd=some(self.dd), dy=some(self.dy),
-            u=some(self.u), uy=some(self.uy), histogram=None, lives=None,
+            u=some(self.u), uy=some(self.uy), shares=some(self.shares), histogram=None, lives=None,
             stratum=key(self.stratum), cluster=key(self.cluster), period=key(self.period),
             segments={k: v.take(rows) for k, v in self.segments.items()}, x=some(self.x),
         )  # fmt: skip

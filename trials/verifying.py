@@ -23,6 +23,7 @@ from trials.enrolled import rivals
 from trials.errors import Conflict, SignpostError
 from trials.importing.assignments import batches
 from trials.importing.columns import UnitColumns, scope
+from trials.online import adaptive
 from trials.online.served import split
 from trials.people import left_out
 from trials.people.identifiers import Hasher
@@ -228,7 +229,20 @@ class _Job:
             raise Conflict(f"trial {self._record.key!r} cannot be drawn again",
                            str(failure)) from failure  # fmt: skip
         lines.eligible = [line for line in lines.eligible if line.record is not None]
+        if self._trial.design.adaptive is not None:
+            return self._adaptive(lines)
         return _differences((line, assign(line.unit).arm or "") for line in lines.eligible)
+
+    def _adaptive(self, lines: _Lines) -> list[verify.Difference]:
+        """Units whose shares followed the outcomes: each under those of its own batch."""
+        assigners = {
+            number: split(self._trial, self._seed, shares).assigner()
+            for number, shares in adaptive.shares(self._session, self._record.id).items()
+        }
+        return _differences(
+            (line, assigners[line.record.batch](line.unit).arm or "")
+            for line in lines.eligible if line.record is not None
+        )  # fmt: skip
 
     def _within(self, lines: _Lines) -> list[verify.Difference]:
         """Units met one at a time within strata: the arm of their place in the stratum's block."""

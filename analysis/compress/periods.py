@@ -78,8 +78,11 @@ def follows(periods: tuple[Span, ...], names: tuple[str, ...]) -> npt.NDArray[np
 def placed(units: ir.Table, trial: Trial) -> ir.Table:
     """The units with their ``period``, and the cluster and the stratum that it makes.
 
-    A unit's own time is that of its assignment, or of its exposure where that is not known.
+    A unit's own time is that of its assignment, or of its exposure where that is not known. Where
+    shares followed the outcomes the stratum is the batch: within it everybody had the same chances.
     """
+    if trial.design.adaptive is not None:
+        return units.mutate(stratum=units.epoch.cast("string"))
     if trial.design.kind not in OVER_TIME:
         return units
     rows = [
@@ -99,7 +102,8 @@ def placed(units: ir.Table, trial: Trial) -> ir.Table:
 
 def has_strata(trial: Trial) -> bool:
     """Whether comparisons are made within strata."""
-    return bool(trial.design.strata) or trial.design.kind in OVER_TIME
+    within = bool(trial.design.strata) or trial.design.adaptive is not None
+    return within or trial.design.kind in OVER_TIME
 
 
 def has_clusters(trial: Trial) -> bool:

@@ -29,6 +29,7 @@ from analysis.report.reading import (
     primary_entry,
     text,
 )
+from trials.definition import adapting
 from trials.definition.model import Looks, Trial
 
 CHECK_TITLES = {
@@ -203,7 +204,20 @@ def _drawn(trial: Trial, result: Json) -> str:
         "switchback": "by period: everyone in a period met the same version",
         "stepped-wedge": "by the date at which each cluster changed over",
     }[trial.design.kind]
-    return f"{who} were allocated at random to {len(trial.arms)} versions, {how}."
+    drawn = f"{who} were allocated at random to {len(trial.arms)} versions, {how}."
+    return f"{drawn} {_followed(trial)}".strip()
+
+
+def _followed(trial: Trial) -> str:
+    """How the versions' shares followed the outcomes, and whether that was wise."""
+    if trial.design.adaptive is None:
+        return ""
+    told = (
+        f"Every {trial.design.adaptive.every} the shares moved towards the versions that seemed "
+        f"best by then (Thompson sampling; never below {percent(trial.design.adaptive.floor)} for "
+        "a version), and each unit counts by the chance it had."
+    )
+    return " ".join(filter(None, (told, adapting.warning(trial))))
 
 
 def _judged(trial: Trial, result: Json) -> str:

@@ -72,6 +72,21 @@ class Exclusion(Part):
     values: tuple[str, ...] = Field(min_length=1, strict=False)
 
 
+class Adaptive(Part):
+    """Shares that follow the outcomes: Thompson sampling, never below ``floor`` for any arm.
+
+    Shares move once a day or once a week (Mondays), from the outcomes known by then.
+    """
+
+    floor: float = Field(default=0.1, gt=0, lt=0.5)
+    every: Literal["day", "week"] = "day"
+
+    @property
+    def days(self) -> int:
+        """For how many days the shares stay as they are."""
+        return 1 if self.every == "day" else 7
+
+
 class Design(Part):
     """How arms are allocated. Durations are in seconds.
 
@@ -80,7 +95,8 @@ class Design(Part):
     switchback's opening hours, as in ``Mon-Fri 09:00-17:00``; without them the line never closes.
     ``bank_holidays`` counts only where hours are given. ``namespace_share`` is what a trial that
     meets people one at a time claims of its namespace; ``coverage`` the share of those it meets
-    that it takes in, which an amendment may raise.
+    that it takes in, which an amendment may raise. ``adaptive`` lets the shares follow the
+    outcomes; the arms' weights are then those it begins with.
     """
 
     kind: DesignKind = "individual"
@@ -98,6 +114,7 @@ class Design(Part):
     balance: tuple[str, ...] = Field(default=(), strict=False)
     hours: tuple[str, ...] = Field(default=(), strict=False)
     bank_holidays: Literal["closed", "open"] = "closed"
+    adaptive: Adaptive | None = None
 
 
 class Arm(Part):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trials.definition import hours, protected
+from trials.definition import adapting, hours, protected
 from trials.definition.lines import Path
 from trials.definition.model import About, Analysis, Arm, Design, Looks, Metric
 from trials.definition.near import nearest
@@ -174,6 +174,7 @@ def _design(parts: Parts) -> Iterator[Breach]:
         yield from _switchback(parts, design)
     yield from _met(parts, design)
     yield from _method(design)
+    yield from _adaptive(parts, design)
     for name, values in (("strata", design.strata), ("balance", design.balance)):
         for repeated in [v for v, n in Counter(values).items() if n > 1]:
             yield Breach(("design", name), f"{repeated!r} is listed twice", "list it once")
@@ -190,6 +191,18 @@ def _met(parts: Parts, design: Design) -> Iterator[Breach]:
     if by_list or design.kind != "individual" or design.strata:
         yield Breach(("design", "coverage"), "only a trial that meets people one at a time, "
                      "without strata, takes in a part of them", "remove coverage")  # fmt: skip
+
+
+def _adaptive(parts: Parts, design: Design) -> Iterator[Breach]:
+    """What goes with shares that follow the outcomes."""
+    if design.adaptive is None:
+        return
+    found = adapting.Asked(
+        about=parts.about, design=design, arms=parts.arm_count, analysis=parts.analysis,
+        metrics=parts.metrics,
+    )  # fmt: skip
+    for path, says, remedy in adapting.breaches(found):
+        yield Breach(path, says, remedy)
 
 
 def _method(design: Design) -> Iterator[Breach]:

@@ -36,6 +36,9 @@ def design_for(design: Design, arms: Sequence[Arm]) -> ListDesign:
     if design.kind in ("switchback", "stepped-wedge"):
         says = f"a {design.kind} trial is drawn by period, not from a list of units"
         raise Invalid("the units cannot be drawn", [Problem("[design] kind", says)])
+    if design.adaptive is not None:
+        says = "a trial whose shares follow the outcomes takes people on one at a time"
+        raise Invalid("the units cannot be drawn", [Problem("[design] adaptive", says)])
     keys = tuple(arm.key for arm in arms)
     whole = ratio([arm.weight for arm in arms], keys)
     clustered = design.kind == "cluster"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from trials import files, registry
 from trials.definition.model import Trial
 from trials.definition.near import nearest
-from trials.errors import Invalid, Problem
+from trials.errors import Conflict, Invalid, Problem
 from trials.importing import ledger, values
 from trials.importing.columns import (
     UnitColumns,
@@ -56,6 +56,7 @@ def add(
     Raises:
         Invalid: rows are refused; every one is listed with its line.
         NotFound: there is no such trial.
+        Conflict: its shares follow the outcomes.
     """
     fingerprint = files.fingerprint(path)
     with store.read() as session:
@@ -64,6 +65,10 @@ def add(
             session, trial_id=record.id, kind="assignments", fingerprint=fingerprint
         )
         arms = _arms(session, record.id)
+    if record.definition.design.adaptive is not None:
+        raise Conflict(f"the shares of trial {key!r} follow the outcomes, so that each assignment "
+                       "needs the chance it had, which a file cannot prove",
+                       "have people assigned by the service")  # fmt: skip
     if earlier is not None:
         return ledger.repeated(earlier, path.name)
     refusals = Refusals(path.name)

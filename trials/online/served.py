@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from trials.designs.shares import ratio
 from trials.enrolled import rivals
 from trials.errors import SignpostError
 from trials.importing.columns import scope
+from trials.online import adaptive
+from trials.online.adaptive import Adaptive
 from trials.online.strata import Strata
 from trials.store.tables import ArmRow, ImportRow, MetricRow, TrialRow
 
@@ -31,6 +33,8 @@ class Served:
 
     Attributes:
         strata: enrols a unit within its stratum; ``None`` where the design has none.
+        adaptive: enrols a unit under shares that follow the outcomes; ``None`` where they are
+            fixed.
         assigner: gives a unit its arm; ``None`` where units are not met one at a time.
         listed: a list of units or assignments has been loaded, and it alone says who takes part.
         arm_ids: the arms' numbers in the store, by key.
@@ -54,16 +58,19 @@ class Served:
     left_alone: Callable[[str], str | None]
     rivals: tuple[int, ...] = ()
     strata: Strata | None = None
+    adaptive: Adaptive | None = None
 
     @property
     def open(self) -> bool:
         """Takes units on at the moment of contact."""
-        return (self.assigner is not None or self.strata is not None) and not self.listed
+        ways = (self.assigner, self.strata, self.adaptive)
+        return any(way is not None for way in ways) and not self.listed
 
     @property
     def needs_store(self) -> bool:
         """The id alone does not settle the arm: what is stored has to be looked up."""
-        return not self.open or self.strata is not None or bool(self.trial.design.exclusions)
+        kept = self.strata is not None or self.adaptive is not None
+        return not self.open or kept or bool(self.trial.design.exclusions)
 
     def ineligible(self, attributes: Mapping[str, str]) -> str | None:
         """Why a unit may not take part: its first exclusion, or one that cannot be judged."""
@@ -87,15 +94,22 @@ def load(session: Session, before: Mapping[str, Served]) -> dict[str, Served]:
         sa.select(ImportRow.trial_id).where(ImportRow.kind.in_(("units", "assignments")))
     ))  # fmt: skip
     found: dict[str, Served] = {}
+    newest = adaptive.newest(session)
     for number, key, version in session.execute(
         sa.select(TrialRow.id, TrialRow.key, TrialRow.version)
     ):
         held = before.get(key)
-        known = held is not None and (held.id, held.version, held.listed) == (
-            number, version, number in listed,
+        known = held is not None and _moved(held) == (
+            number, version, number in listed, newest.get(number, 1),
         )  # fmt: skip
         found[key] = held if known and held else _read(session, number, listed=number in listed)
     return found
+
+
+def _moved(held: Served) -> tuple[int, int, bool, int]:
+    """What tells that a trial has to be read again."""
+    number = held.adaptive.number if held.adaptive else 1
+    return held.id, held.version, held.listed, number
 
 
 def _read(session: Session, number: int, *, listed: bool) -> Served:
@@ -111,6 +125,7 @@ def _read(session: Session, number: int, *, listed: bool) -> Served:
         metric_ids=dict(metrics.tuples().all()),
         values={arm.key: value(arm) for arm in trial.arms},
         assigner=_assigner(session, row, trial), strata=_strata(session, row, trial),
+        adaptive=_adaptive(session, row, trial),
         left_alone=sharing.of(session, number, trial).gate(),
         rivals=tuple(rivals(session, number, trial)),
     )  # fmt: skip
@@ -131,12 +146,25 @@ def value(arm: Arm) -> Any:
 def _assigner(session: Session, row: TrialRow, trial: Trial) -> Callable[[str], Assigned] | None:
     design = trial.design
     alone = design.kind == "individual" and not (design.strata or design.cluster)
-    if not alone or _divided_by_list(design) or trial.about.channel in LIST_CHANNELS:
+    if design.adaptive is not None or trial.about.channel in LIST_CHANNELS:
+        return None
+    if not alone or _divided_by_list(design):
         return None
     try:
         return split(trial, lifecycle.seed_of(session, row.id)).assigner()
     except SignpostError:
         return None  # not launched yet, so there is no seed; or an arm has no weight
+
+
+def _adaptive(session: Session, row: TrialRow, trial: Trial) -> Adaptive | None:
+    if trial.design.adaptive is None:
+        return None
+    try:
+        seed = lifecycle.seed_of(session, row.id)
+    except SignpostError:
+        return None  # not launched yet
+    number, shares = adaptive.current(session, row.id)
+    return Adaptive(number, shares, split(trial, seed, shares).assigner())
 
 
 def _strata(session: Session, row: TrialRow, trial: Trial) -> Strata | None:
@@ -161,10 +189,11 @@ def _divided_by_list(design: Design) -> bool:
     return design.namespace is not None and design.namespace_share is None
 
 
-def split(trial: Trial, seed: int) -> Split:
-    """How ``trial`` splits the units it meets, under its sealed seed."""
+def split(trial: Trial, seed: int, shares: Sequence[float] | None = None) -> Split:
+    """How ``trial`` splits the units it meets, under its sealed seed; ``shares`` of one batch."""
+    weights = tuple(arm.weight for arm in trial.arms) if shares is None else tuple(shares)
     return Split(
         trial=trial.key, arms=tuple(arm.key for arm in trial.arms),
-        steps=(Step(trial.design.coverage, tuple(arm.weight for arm in trial.arms)),),
+        steps=(Step(trial.design.coverage, weights),),
         seed=seed, holdout=trial.design.holdout,
     )  # fmt: skip

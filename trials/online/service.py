@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.util import Finalize
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from trials import apikeys, clock
 from trials.errors import NotFound, SignpostError, Unavailable
 from trials.importing.columns import link_number, unit_problem
 from trials.online import recorder, served
+from trials.online.adaptive import Adaptive
 from trials.online.served import Served
 from trials.people import left_out
 from trials.people.identifiers import Hasher, Kind, Refusal, normalise
@@ -138,6 +139,9 @@ class Online:
         turned = self._turned_away(trial, digest, unit, ask, record=record)
         if turned is not None:
             return turned
+        if trial.adaptive is not None:
+            entry = self.entry(trial, digest, None, unit, ask)
+            return self._adaptively(trial, trial.adaptive, entry, unit, record=record)
         if trial.assigner is None:
             return self._within(trial, digest, unit, ask, record=record)
         arm, _, why, _ = trial.assigner(unit)
@@ -215,6 +219,27 @@ class Online:
         except (SignpostError, sa.exc.SQLAlchemyError):
             return _control(trial, "store-unreachable")
         return _given(trial, keys[code], "split")
+
+    def _adaptively(
+        self, trial: Served, adaptive: Adaptive, entry: recorder.Entry, unit: str, *, record: bool
+    ) -> Answer:
+        """Enrol a unit under the present shares, at once; without the database nobody is."""
+        arm, _, why, _ = adaptive.assigner(unit)
+        if why == "outside-coverage":
+            return self._away(trial, entry.digest, why, record=record)
+        if not record:
+            return _control(trial, "not-enrolled")
+        if time.monotonic() < self._down_until:
+            return _control(trial, "store-unreachable")
+        chance = trial.probability(None) if arm is None else adaptive.chance(trial.trial, arm)
+        entry = replace(entry, arm_id=None if arm is None else trial.arm_ids[arm],
+                        probability=chance)  # fmt: skip
+        try:
+            given = adaptive.enrol(self._store, entry)
+        except (SignpostError, sa.exc.SQLAlchemyError):
+            return _control(trial, "store-unreachable")
+        kept = next((key for key, number in trial.arm_ids.items() if number == given), None)
+        return _control(trial, "holdout") if kept is None else _given(trial, kept, "split")
 
     def candidate(self, trial: Served, ask: Ask) -> recorder.Entry | None:
         """What enrols a unit that is first heard of by its exposure; ``None`` where nothing can.

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from trials import clock, lifecycle, registry
-from trials.definition import plan, toml
+from trials.definition import adapting, plan, toml
 from trials.definition.model import Trial
 from web.cli import draws
 from web.cli.context import Context, json_option, pass_context, say
@@ -38,8 +38,12 @@ def check(context: Context, file: Path) -> None:
     text = f"{file.name} is a valid trial: {definition.key}, plan {hashed}"
     if left_open:
         text += f"\nStill open before a launch: {', '.join(left_open)}"
-    say(context, text, {"trial": definition.key, "valid": True, "plan_hash": hashed,
-                        "left_open": left_open})  # fmt: skip
+    warning = adapting.warning(definition)
+    text += f"\nWarning: {warning}" if warning else ""
+    say(context, text, {
+        "trial": definition.key, "valid": True, "plan_hash": hashed, "left_open": left_open,
+        "warnings": [warning] if warning else [],
+    })  # fmt: skip
 
 
 @trial.command()
@@ -180,6 +184,8 @@ def _report(context: Context, record: registry.TrialRecord, done: str) -> None:
         left_open = registry.missing_for_launch(record.definition)
         if left_open:
             lines.append(f"The locked plan leaves open: {', '.join(left_open)}")
+        if warning := adapting.warning(record.definition):
+            lines.append(f"Warning: {warning}")
     if record.seal and record.seal.seed is not None and done == "stopped":
         lines.append(f"Seed revealed: {record.seal.seed}, nonce {record.seal.nonce}")
     say(context, "\n".join(lines), document(record))

@@ -24,6 +24,7 @@ KINDS = {
     "look": "Declared look",
     "end": "End of the trial",
     "maturity": "All outcomes in",
+    "shares": "Shares follow the outcomes",
     "mail": "Mail",
 }
 MAILS = {
@@ -33,6 +34,9 @@ MAILS = {
     "quarterly": Rule(every="quarter", at="08:30"),
 }
 """Which mail goes out when."""
+
+MOVES_AT = "02:30"
+"""When shares move: at night, so that a batch is a whole day or week."""
 
 SETTLES = timedelta(days=3)
 """How long a log is given to arrive after the last window has closed."""
@@ -54,17 +58,20 @@ def of_trial(session: Session, row: TrialRow) -> list[Wanted]:
     return [
         Wanted(key=f"trial/{row.key}/{name}", kind=name.split("-")[0], rule=rule, trial_id=row.id)
         for name, rule in rules.items()
-        if name != "health" or row.state != "stopped"
+        if name not in ("health", "shares") or row.state != "stopped"
     ]
 
 
 def planned(trial: Trial, table: Timetable) -> dict[str, Rule]:
-    """A plan's occasions by name: ``health``, ``look-1``, ``end``, ``maturity``."""
+    """A plan's occasions by name: ``health``, ``shares``, ``look-1``, ``end``, ``maturity``."""
     from analysis import looking
 
     starts, ends = trial.about.starts, trial.about.ends
     closes = ends + _longest(trial) + SETTLES if ends else None
     found = {"health": Rule(every="day", at=table.at, days=table.days, first=starts, last=closes)}
+    if trial.design.adaptive is not None:
+        found["shares"] = Rule(every=trial.design.adaptive.every, at=MOVES_AT, days="every-day",
+                               first=starts, last=ends)  # fmt: skip
     looks = trial.analysis.looks
     for n, day in enumerate(looking.days(trial, looks) if isinstance(looks, Looks) else (), 1):
         if day != ends:
@@ -73,6 +80,12 @@ def planned(trial: Trial, table: Timetable) -> dict[str, Rule]:
         found["end"] = _once(table, ends + timedelta(days=1))
         found["maturity"] = _once(table, closes + timedelta(days=1))
     return found
+
+
+def _shares(key: str, row: TrialRow) -> Ask:
+    if row.state != "live":
+        return Ask(skip=f"the trial is {row.state}")
+    return Ask(kind="move-shares", subject=key, payload={"trial": key})
 
 
 def _once(table: Timetable, day: date) -> Rule:
@@ -101,5 +114,7 @@ def ask(session: Session, due: Due) -> Ask:
     )
     if anybody is None:
         return Ask(skip="nobody has been assigned yet")
+    if due.kind == "shares":
+        return _shares(due.trial, row)
     payload = {"trial": due.trial, "cutoff": due.at.isoformat(), "because": due.kind}
     return Ask(kind="analyse", subject=due.trial, payload=payload)

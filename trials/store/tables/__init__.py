@@ -56,6 +56,7 @@ from trials.store.tables.online import (
     PlaceRow,
     ReceivedRow,
     SharedHoldoutRow,
+    ShareRow,
     TurnedAwayRow,
 )
 from trials.store.tables.people import (
@@ -152,6 +153,7 @@ __all__ = [
     "SecondCodingRow",
     "SentReportRow",
     "SessionRow",
+    "ShareRow",
     "SharedHoldoutRow",
     "SignOffRow",
     "SourceRow",

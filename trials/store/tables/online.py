@@ -6,6 +6,7 @@ Nobody is named: units and people are known by keyed hashes alone.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -36,6 +37,23 @@ class PlaceRow(Base):
     stratum: Mapped[str] = mapped_column(String(500), primary_key=True)
     block: Mapped[int]
     used: Mapped[int]
+
+
+class ShareRow(Base):
+    """The shares of a trial's arms from ``since`` on, made from the outcomes known by then.
+
+    ``number`` is what the assignments of that time carry as their epoch; number 1 has no row, being
+    the plan's own weights. ``shares`` and ``known`` (units with an outcome) go by the arms' keys.
+    """
+
+    __tablename__ = "shares"
+
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    shares: Mapped[dict[str, Any]]
+    known: Mapped[dict[str, Any]]
+    actor: Mapped[str] = mapped_column(Text)
 
 
 class TurnedAwayRow(Base):
