@@ -37,6 +37,8 @@ class User:
     created_at: datetime
     disabled_at: datetime | None
     has_password: bool
+    provided: bool = False
+    """Whether the council's sign-in provider vouches for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,11 @@ def find(session: Session, number: int) -> User:
     if row is None:
         raise NotFound("there is no such account", "see the list of people")
     return user_of(row)
+
+
+def by_address(session: Session, email: str) -> User:
+    """The account with this address. Raises ``NotFound``."""
+    return user_of(_row(session, email))
 
 
 def disable(session: Session, email: str, *, actor: str) -> User:
@@ -238,5 +245,5 @@ def user_of(row: UserRow) -> User:
     """The person of a row."""
     return User(
         row.id, row.email, row.name, row.role, row.created_at, row.disabled_at,
-        row.password_hash is not None,
+        row.password_hash is not None, row.subject is not None,
     )  # fmt: skip

@@ -112,10 +112,16 @@ def listed(everyone: Sequence[User]) -> list[Person]:
     """The list of people, open accounts first."""
     return [
         Person(number=u.id, name=u.name, email=u.email, role=role(u.role).label,
-               how="Password" if u.has_password else "No password kept here",
+               how=_signs_in_by(u),
                closed=u.disabled_at is not None)
         for u in sorted(everyone, key=lambda u: (u.disabled_at is not None, u.name.lower()))
     ]  # fmt: skip
+
+
+def _signs_in_by(user: User) -> str:
+    if user.provided:
+        return "The council’s sign-in"
+    return "Password" if user.has_password else "Has not chosen a password yet"
 
 
 def keys(found: Sequence[ApiKey]) -> list[Key]:

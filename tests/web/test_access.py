@@ -20,7 +20,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPEN = {
     "openapi.spec", "ops.alive", "ops.ready", "ops.metrics", "account.sign_in",
     "account.sign_in_by_password", "account.demonstrate", "account.sign_out", "account.set_up",
-    "account.set_up_first", "provider.begin", "provider.back", "help.accessibility", "help.privacy", "help.cookies",
+    "account.set_up_first", "account.choose_password", "account.password_chosen", "provider.begin", "provider.back", "help.accessibility", "help.privacy", "help.cookies",
     "site.script", "site.arm",
     "feeds.news", "feeds.dates",
     "mails.stop", "mails.stopped", "mails.report", "mails.confirm", "mails.confirmed",

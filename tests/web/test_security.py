@@ -91,6 +91,7 @@ PATHS = {
     "/privacy": 200,
     "/cookies": 200,
     "/account/password": 405,
+    "/password/*": 410,
     "/trials/council-tax-reminder/case": 200,
     "/trials/council-tax-reminder/case.json": 200,
     "/trials/fresh/case": 200,

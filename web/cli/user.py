@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trials import accounts
+from trials import accounts, password_links
 from web.cli.context import Context, json_option, pass_context, say
 
 
@@ -29,13 +29,30 @@ def _document(found: accounts.User) -> dict[str, Any]:
 @json_option
 @pass_context
 def add(context: Context, email: str, role: str, name: str, password_stdin: bool) -> None:
-    """Open an account; without a password the person signs in through the council's provider."""
+    """Open an account; 'signpost user link' then lets the person choose a password."""
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     with context.store.write() as session:
         found = accounts.add(
             session, email, name=name, role=role, password=password, actor=context.actor
         )
     say(context, f"Opened an account for {found.email} ({found.role})", _document(found))
+
+
+@user.command()
+@click.argument("email")
+@json_option
+@pass_context
+def link(context: Context, email: str) -> None:
+    """Make the link with which a person chooses their own password; it works once."""
+    found = context.settings
+    with context.store.write() as session:
+        person = accounts.by_address(session, email)
+        token = password_links.make(
+            session, person.id, secret=found.secret_key, actor=context.actor
+        )
+    address = f"{found.base_url.rstrip('/')}/password/{token}"
+    says = f"For {person.email} alone, once, within {password_links.LASTS.days} days:\n{address}"
+    say(context, says, {"email": person.email, "link": address})
 
 
 @user.command(name="list")

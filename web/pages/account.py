@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from trials import accounts, demonstrated, sessions, setting_up, signing_in
+from trials import accounts, demonstrated, password_links, sessions, setting_up, signing_in
 from trials.errors import Conflict, NotFound, NotPermitted, SignpostError
 from trials.settings import Settings
 from trials.signing_in import Try
@@ -95,6 +95,39 @@ def set_up_first() -> ResponseReturnValue:
     setting_up.done(home)
     admit(token)
     return redirect(url_for("trials.home"), 303)
+
+
+@pages.get("/password/<token>")
+@public
+def choose_password(token: str) -> ResponseReturnValue:
+    """The form of a link with which somebody sets their own password."""
+    return _choice_page(token, Filled())
+
+
+@pages.post("/password/<token>")
+@public
+def password_chosen(token: str) -> ResponseReturnValue:
+    """Set the password, once, and sign its owner in."""
+    filled = sent()
+    try:
+        with store().write() as session:
+            user = password_links.use(session, token, filled.values.get("password", ""),
+                                      secret=_settings().secret_key)  # fmt: skip
+            signed = signing_in.signed_in(session, user, how="password link")
+    except SignpostError as failure:
+        return _choice_page(token, filled.wrong("password", failure), failure.status)
+    admit(signed)
+    return redirect(url_for("trials.home"), 303)
+
+
+def _choice_page(token: str, filled: Filled, status: int = 200) -> ResponseReturnValue:
+    """The form, or why the link cannot be used."""
+    try:
+        with store().read() as session:
+            user = password_links.read(session, token, secret=_settings().secret_key)
+    except SignpostError as failure:
+        return render_template("pages/account/link_over.html", failure=failure), 410
+    return render_template("pages/account/choose.html", filled=filled, user=user), status
 
 
 @pages.get("/account")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from trials import accounts, apikeys, audit
+from trials import accounts, apikeys, audit, password_links
 from trials.errors import SignpostError
+from trials.settings import Settings
 from web import present_people
 from web.access import Permission, needs, signed_in, store
 from web.filled import Filled, sent
@@ -28,24 +29,24 @@ def index() -> str:
 @pages.post("/people")
 @needs(Permission.ADMINISTER)
 def add() -> ResponseReturnValue:
-    """Open an account with a first password, told to its owner by the administrator."""
-    filled = sent()
+    """Open an account, and make the link with which its owner sets the first password."""
+    filled, actor = sent(), signed_in().email
     try:
         with store().write() as session:
             user = accounts.add(
-                session, filled["email"], name=filled["name"], role=filled["role"],
-                password=filled.values.get("password", ""), actor=signed_in().email,
+                session, filled["email"], name=filled["name"], role=filled["role"], password=None,
+                actor=actor,
             )  # fmt: skip
+            token = _link(session, user.id)
     except SignpostError as failure:
         return _list(filled.wrong(_field_of(failure), failure)), failure.status
-    flash(f"The account of {user.name} is open. Tell them their first password in person.")
-    return redirect(url_for("people.index"), 303)
+    return _link_page(user, token)
 
 
 @pages.get("/people/<int:number>")
 @needs(Permission.ADMINISTER)
 def person(number: int) -> str:
-    """One account: its role, its password, and closing it."""
+    """One account: its role, a link for a new password, and closing it."""
     return _one(number, Filled())
 
 
@@ -64,15 +65,14 @@ def change_role(number: int) -> ResponseReturnValue:
 
 @pages.post("/people/<int:number>/password")
 @needs(Permission.ADMINISTER)
-def give_password(number: int) -> ResponseReturnValue:
-    """Give an account a new password."""
-    filled = sent()
-
-    def change(session: Session, email: str, actor: str) -> None:
-        accounts.set_password(session, email, filled.values.get("password", ""), actor=actor)
-
-    return _changed(number, filled, "password", change,
-                    "{} has a new password. Tell them in person; they can change it.")  # fmt: skip
+def make_link(number: int) -> ResponseReturnValue:
+    """Make the link with which the owner of an account sets a new password."""
+    try:
+        with store().write() as session:
+            user, token = accounts.find(session, number), _link(session, number)
+    except SignpostError as failure:
+        return _one(number, sent().wrong("", failure)), failure.status
+    return _link_page(user, token)
 
 
 @pages.post("/people/<int:number>/closed")
@@ -154,6 +154,26 @@ def record() -> str:
     )  # fmt: skip
 
 
+def _link(session: Session, number: int) -> str:
+    return password_links.make(
+        session, number, secret=_settings().secret_key, actor=signed_in().email
+    )
+
+
+def _link_page(user: accounts.User, token: str) -> str:
+    """The page that shows a link, this once."""
+    path = url_for("account.choose_password", token=token)
+    return render_template(
+        "pages/people/link_made.html", user=user, link=_settings().base_url.rstrip("/") + path,
+        days=password_links.LASTS.days,
+    )  # fmt: skip
+
+
+def _settings() -> Settings:
+    found: Settings = current_app.extensions["settings"]
+    return found
+
+
 def _list(filled: Filled) -> str:
     with store().read() as session:
         everyone = accounts.everyone(session)
@@ -183,4 +203,4 @@ def _keys(filled: Filled, chosen: list[str] | None = None) -> str:
 
 
 def _field_of(failure: SignpostError) -> str:
-    return next((f for f in ("password", "role") if f in failure.says), "email")
+    return "role" if "role" in failure.says else "email"
