@@ -1,9 +1,10 @@
 """The randomisation p-value of the main measure: the trial's own draw, made again.
 
 For lists that Signpost drew in blocks or by whole clusters (an imported assignment has no draw to
-repeat; matching and minimisation need columns that are not kept as they were), for switchbacks
-that ran by the schedule that their seed gives, and for stepped wedges without strata, whose draw
-is any order of the clusters. The outcome is compared as it is, without covariates.
+repeat; matching and minimisation need columns that are not kept as they were), for units met one
+at a time, by their bucket or in their stratum's blocks, for switchbacks that ran by the schedule
+that their seed gives, and for stepped wedges without strata, whose draw is any order of the
+clusters. The outcome is compared as it is, without covariates.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pyarrow as pa
 from ibis import ir
@@ -21,8 +23,10 @@ from analysis.frequentist.randomisation import RandomisationTest, Randomised, ra
 from analysis.frequentist.stepped_wedge import wedge_randomisation_test
 from analysis.tables import Floats, Grouped, Ints
 from trials.definition.model import Trial
-from trials.designs import design_for, switchback_for
+from trials.designs import bucketing, design_for, switchback_for
 from trials.designs.base import Redraw, recorded
+from trials.designs.online import PermutedBlocks
+from trials.designs.shares import ratio
 
 DRAWS = 999
 MOST = 50_000
@@ -36,8 +40,13 @@ FEWEST_DRAWS = 399
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """The entries of a list's draw: arm codes, places, batches, and their sums of outcomes."""
+    """The entries of a draw: arm codes, places, batches, and their sums of outcomes.
 
+    ``met`` says that units were met one at a time: ``position`` is then the number of arrival in
+    the stratum, and means nothing where the trial has no strata.
+    """
+
+    met: bool
     arm: Ints
     position: Ints
     batch: Ints
@@ -61,17 +70,19 @@ def entries(
 
     ``valued`` is the table of :func:`analysis.compress.frame.valued`.
     """
-    given = log.table("assignments").select("unit_id", "position")
+    given = log.table("assignments").select("unit_id", "position", "import_id")
     rows = valued.join(given, "unit_id")
     key = rows.cluster if trial.design.kind == "cluster" else rows.unit_id
     grouped = rows.group_by(entry=key).aggregate(
         arm=rows.arm_id.max(), arms=rows.arm_id.nunique(), stratum=rows.stratum.max(),
         position=rows.position.max(), batch=rows.epoch.min(),
+        met=ibis.ifelse(rows.import_id.isnull(), 1, 0).min(),
         n=rows[f"{one.column}_use"].sum(), y=rows[f"{one.column}_y"].sum(),
     )  # fmt: skip
     if int(grouped.count().execute()) > MOST:
         return None
-    return _drawn(grouped.order_by(["batch", "position", "entry"]).to_pyarrow(), arm_ids)
+    ordered = grouped.order_by(["batch", "position", "entry"]).to_pyarrow()
+    return _drawn(ordered, arm_ids, strata=bool(trial.design.strata))
 
 
 def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float]:
@@ -161,17 +172,19 @@ def _wedge(trial: Trial, table: Grouped, *, seed: int) -> dict[str, float]:
     return {table.arms[arm]: test.p} if isinstance(test, RandomisationTest) else {}
 
 
-def _drawn(table: pa.Table, arm_ids: Sequence[int]) -> Drawn | None:
+def _drawn(table: pa.Table, arm_ids: Sequence[int], *, strata: bool) -> Drawn | None:
     columns = {name: table.column(name) for name in table.column_names}
     one_arm = all(n == 1 for n in columns["arms"].to_pylist())
-    if not table.num_rows or columns["position"].null_count or not one_arm:
+    met = all(columns["met"].to_pylist())
+    lacking = bool(columns["position"].null_count) and (strata or not met)
+    if not table.num_rows or lacking or not one_arm:
         return None
     code = {number: i for i, number in enumerate(arm_ids)}
     arm = [code[int(a)] for a in columns["arm"].to_pylist()]
     labels = [s or "" for s in columns["stratum"].to_pylist()]
     return Drawn(
-        arm=np.array(arm, np.int64),
-        position=np.array(columns["position"].to_pylist(), np.int64),
+        met=met, arm=np.array(arm, np.int64),
+        position=np.array([p or 0 for p in columns["position"].to_pylist()], np.int64),
         batch=np.array(columns["batch"].to_pylist(), np.int64),
         stratum=np.unique(labels, return_inverse=True)[1].astype(np.int64),
         n=np.array(columns["n"].to_pylist(), float), y=np.array(columns["y"].to_pylist(), float),
@@ -179,9 +192,14 @@ def _drawn(table: pa.Table, arm_ids: Sequence[int]) -> Drawn | None:
 
 
 def _redraw(trial: Trial, drawn: Drawn) -> Redraw:
-    """Every list of the trial drawn again by itself, as it was drawn."""
+    """Every list of the trial drawn again by itself, as it was drawn, and so those met singly."""
     design = design_for(trial.design, trial.arms)
     weights = [arm.weight for arm in trial.arms]
+    if drawn.met and trial.design.strata:
+        blocks = PermutedBlocks(ratio(weights, design.arms), 0, trial.key)
+        return blocks.redraws(drawn.stratum, drawn.position)
+    if drawn.met:
+        return bucketing.redraws(weights, len(drawn.arm))
     parts = []
     for batch in np.unique(drawn.batch):
         rows = np.flatnonzero(drawn.batch == batch)

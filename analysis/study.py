@@ -20,6 +20,7 @@ from analysis import (
     checking,
     deflecting,
     estimation,
+    factors,
     facts,
     fitting,
     looking,
@@ -243,6 +244,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
                     segments[metric.key],
                 ),
                 **beside.of_metric(metric, study.tables[metric.key]),
+                **factors.of_metric(trial, metric, study.tables[metric.key], school),
             }
             for metric in trial.metrics
         ],

@@ -14,6 +14,7 @@ from trials.designs import Roster, switchback_for, wedge_for
 from trials.designs.stepped_wedge import Wedge
 from trials.errors import Conflict
 from trials.importing.columns import required
+from trials.refusals import Refusals
 from trials.store.tables import TrialRow
 
 
@@ -88,9 +89,13 @@ def _clusters(trial: Trial, path: Path) -> Roster:
         at = table.index(column) or 0
         places = [table.index(s) or 0 for s in strata]
         keys: dict[str, tuple[str, ...]] = {}
-        for _, row in table.rows:
-            if row[at].strip():
-                keys.setdefault(row[at].strip(), tuple(row[i].strip() for i in places))
+        refusals = Refusals(path.name)
+        for line, row in table.rows:
+            levels = tuple(row[i].strip() for i in places)
+            if row[at].strip() and keys.setdefault(row[at].strip(), levels) != levels:
+                refusals.add(line, f"cluster {row[at].strip()!r} is in another stratum above",
+                             "give each cluster one stratum")  # fmt: skip
+        refusals.raise_any(keep_good_rows=False)
     return Roster(list(keys), strata=list(keys.values()) if strata else None)
 
 

@@ -260,10 +260,14 @@ class _Job:
             levels = tuple(given.get(name, "") for name in self._trial.design.strata)
             drawn[bytes(digest)] = keys[blocks.arm(levels, number or 0)]
         lines.eligible = [line for line in lines.eligible if line.record is not None]
-        named = scope(self._trial)
-        return _differences(
-            (line, drawn.get(self._hasher.unit(named, line.unit))) for line in lines.eligible
-        )
+        named, assign = scope(self._trial), split(self._trial, self._seed).assigner()
+
+        def again(unit: str) -> str | None:
+            """The holdout is settled by the id, before any place is taken."""
+            held = assign(unit).reason == "holdout"
+            return "" if held else drawn.get(self._hasher.unit(named, unit))
+
+        return _differences((line, again(line.unit)) for line in lines.eligible)
 
     def strangers(self, lines: _Lines) -> int:
         """Units on record that no file holds."""

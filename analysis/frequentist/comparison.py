@@ -67,7 +67,7 @@ def compare(table: Grouped, arm: int, versus: int, *, adjust: bool = False) -> C
     units in both arms; otherwise, and with clusters, block fixed effects. ``adjust`` adds the
     covariates, centred on the whole sample and interacted with the arm (Lin 2013).
     """
-    known = _known(table)
+    known = known_cells(table)
     two = known.where((known.arm == arm) | (known.arm == versus))
     lacking = _lacking(two, arm, versus)
     if lacking is not None:
@@ -75,7 +75,7 @@ def compare(table: Grouped, arm: int, versus: int, *, adjust: bool = False) -> C
     stratum, weight = _strata(known, two)
     if not weight.any():
         return Absent("no-overlap", "No stratum holds units of both arms.")
-    x = _covariates(known, two) if adjust else np.zeros((two.cells, 0))
+    x = covariates(known, two) if adjust else np.zeros((two.cells, 0))
     treated = two.arm == arm
     notes = _notes(table, known, adjust=adjust)
     clustered = two.cluster is not None
@@ -97,7 +97,7 @@ def stratum_codes(key: Key | None, cells: int) -> Ints:
     return np.unique(key.codes, return_inverse=True)[1].astype(np.int64)
 
 
-def _known(table: Grouped) -> Grouped:
+def known_cells(table: Grouped) -> Grouped:
     """The cells with a known outcome and, in a clustered trial, a known cluster."""
     rows = table.n > 0
     if table.cluster is not None:
@@ -146,7 +146,7 @@ def _thin(stratum: Ints, treated: Mask, n: Floats) -> bool:
     return bool((size < 2).any())
 
 
-def _covariates(known: Grouped, two: Grouped) -> Floats:
+def covariates(known: Grouped, two: Grouped) -> Floats:
     """Covariates centred on the whole sample; unknown values at the mean, with an indicator."""
     if known.x is None or two.x is None:
         return np.zeros((two.cells, 0))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from analysis.report import charts, figures, method, phrases, render, words
+from analysis.report import charts, crossed, figures, method, phrases, render, words
 from analysis.report.chart import Chart
 from analysis.report.comparison import contrasts
 from analysis.report.method import Check
@@ -113,6 +113,9 @@ class Report:
     versions: tuple[Version, ...]
     figures: tuple[Cells, ...]
     posteriors: tuple[Cells, ...]
+    factors: tuple[Cells, ...]
+    factor_pairs: tuple[Cells, ...]
+    factors_say: str
     participants: tuple[tuple[str, str], ...]
     provenance: tuple[tuple[str, str], ...]
 
@@ -145,6 +148,9 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         versions=versions(trial),
         figures=_figures(trial, result),
         posteriors=_posteriors(trial, result),
+        factors=crossed.main_effects(trial, result),
+        factor_pairs=crossed.interactions(trial, result),
+        factors_say=crossed.conclusion(trial, result),
         participants=_participants(trial, result),
         provenance=_provenance(result),
     )

@@ -139,6 +139,8 @@ def test_coverage_rises_by_amendment_and_moves_nobody(store, hasher):
 
 @pytest.mark.parametrize(("design", "channel", "says"), [
     ("namespace_share = 0.5", "web", "no namespace"), ("coverage = 0.5", "letter", "one at a time"),
+    ('kind = "cluster"\ncluster = "home"\nnamespace = "n"\nnamespace_share = 0.5', "web",
+     "'cluster' does not draw units"),
 ])  # fmt: skip
 def test_keys_that_cannot_work_are_refused(design, channel, says):
     with pytest.raises(Invalid, match=says):

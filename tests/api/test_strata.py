@@ -75,3 +75,37 @@ def test_two_hundred_enrol_at_once_keep_every_block_and_nobody_is_assigned_twice
     assert len(rows) == len(arms)
     for topic in ("bins", "tax"):  # blocks hold at most eight places
         assert abs(tally[topic, "current"] - tally[topic, "new"]) <= 4
+
+
+def test_a_holdout_is_kept_out_of_the_blocks_and_holds_when_it_is_drawn_again(
+    sqlite_store, hasher, tmp_path
+):
+    """A fifth of 400 by their ids: within four standard errors (32) of 80; the rest keep blocks."""
+    with sqlite_store.write() as session:
+        text = TRIAL.replace("seed = 9", "seed = 9\nholdout = 0.2")
+        registry.add(session, toml.read(text), actor="test")
+        lifecycle.launch(session, "chat", actor="test")
+    door = Online(sqlite_store, hasher)
+    try:
+        said = {f"u{i}": door.assign("chat", Ask(f"u{i}", {"topic": "bins"})) for i in range(400)}
+        door.recorder.flush()
+        again = {u: door.assign("chat", Ask(u, {"topic": "bins"})) for u in said}
+    finally:
+        door.close()
+    assert {u: (a.arm, a.reason) for u, a in said.items()} == {
+        u: (a.arm, a.reason) for u, a in again.items()
+    }
+    reasons = Counter(a.reason for a in said.values())
+    assert set(reasons) == {"holdout", "split"}
+    assert abs(reasons["holdout"] - 80) < 32
+    assert all(a.control for a in said.values() if a.reason == "holdout")
+    arms = Counter(a.arm for a in said.values() if a.reason == "split")
+    assert abs(arms["current"] - arms["new"]) <= 4
+    path = tmp_path / "met.csv"
+    path.write_text("unit,topic\n" + "".join(f"{unit},bins\n" for unit in said))
+    assert verifying.check(sqlite_store, "chat", [path], hasher=hasher).holds
+    with sqlite_store.write() as session:
+        held = sa.select(AssignmentRow.unit_id).where(AssignmentRow.arm_id.is_(None)).limit(1)
+        arm = session.scalar(sa.select(ArmRow.id).limit(1))
+        session.get(AssignmentRow, session.scalar(held)).arm_id = arm
+    assert len(verifying.check(sqlite_store, "chat", [path], hasher=hasher).differ) == 1

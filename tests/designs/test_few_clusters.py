@@ -1,12 +1,14 @@
 """Matched sets, minimisation and factorial arms."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from trials.definition.model import Arm, Design
 from trials.designs import Roster, design_for
-from trials.designs.factorial import Factor, Factorial
+from trials.designs.factorial import Factor, factorial_of
 from trials.designs.minimisation import Minimised
 from trials.designs.pairs import Matched, mahalanobis, match
 from trials.errors import Invalid, NotFound
@@ -197,20 +199,28 @@ def test_minimisation_of_whole_clusters_by_the_trial_file():
         design.draw(Roster(keys, None, homes), seed=1, trial="t")
 
 
-CROSSED = Factorial((Factor("tone", ("plain", "warm")), Factor("link", ("none", "short", "code"))))
-
-
-def test_factorial_arms_are_the_combinations_with_today_first():
-    assert CROSSED.arms == (
-        "plain-none",
-        "plain-short",
-        "plain-code",
-        "warm-none",
-        "warm-short",
-        "warm-code",
+def crossing(*cells):
+    """Arms that say their level of tone and link, the first of them the control."""
+    return tuple(
+        Arm(key=f"{tone}-{link}", control=i == 0, levels={"tone": tone, "link": link})
+        for i, (tone, link) in enumerate(cells)
     )
-    assert CROSSED.levels(np.array([0, 4, -1]), "link").tolist() == [0, 1, -1]
-    with pytest.raises(NotFound, match="there is no factor size; use one of tone, link"):
+
+
+CROSSED = factorial_of(crossing(*product(("plain", "warm"), ("none", "short", "code"))))
+
+
+def test_factors_are_read_from_the_arms_with_today_first():
+    assert CROSSED.factors == (
+        Factor("link", ("none", "short", "code")),
+        Factor("tone", ("plain", "warm")),
+    )
+    other = factorial_of((Arm(key="b", levels={"tone": "warm"}),
+                          Arm(key="a", control=True, levels={"tone": "plain"})))  # fmt: skip
+    assert other.factors == (Factor("tone", ("plain", "warm")),)
+    assert other.cells == (("warm",), ("plain",))
+    assert factorial_of((Arm(key="a"), Arm(key="b"))) is None
+    with pytest.raises(NotFound, match="there is no factor size; use one of link, tone"):
         CROSSED.main_effect("size", "x")
 
 
@@ -218,7 +228,7 @@ def test_main_effects_and_interactions_of_known_means_come_out():
     """Means with a tone effect of 2, a code effect of 3, and 4 more where warm meets code."""
     tone, code = {"plain": 0, "warm": 2}, {"none": 0, "short": 0, "code": 3}
     means = np.array(
-        [10 + tone[t] + code[c] + 4 * (t == "warm" and c == "code") for t, c in CROSSED.cells]
+        [10 + tone[t] + code[c] + 4 * (t == "warm" and c == "code") for c, t in CROSSED.cells]
     )
     assert CROSSED.main_effect("tone", "warm") @ means == pytest.approx(2 + 4 / 3)
     assert CROSSED.main_effect("link", "code") @ means == pytest.approx(3 + 4 / 2)

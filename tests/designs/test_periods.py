@@ -1,20 +1,28 @@
 """Switchback and stepped wedge: schedules by the clock."""
 
+import importlib.util
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import icalendar
 import numpy as np
 import pytest
 from scipy import stats
 
+from trials import lifecycle, registry
 from trials.definition import hours
 from trials.definition.model import About, Analysis, Arm, Design, Metric, Trial
 from trials.designs import Roster, switchback_for, wedge_for
 from trials.designs.stepped_wedge import SteppedWedge
 from trials.designs.switchback import Calendar, Switchback, bank_holidays
-from trials.errors import Invalid
+from trials.errors import Conflict, Invalid
+from trials.schedule_sheet import sheet
+
+spec = importlib.util.spec_from_file_location("by_hand", Path(__file__).with_name("by_hand.py"))
+by_hand = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(by_hand)
 
 OFFICE = hours.parse(["Mon-Fri 09:00-17:00"])
 
@@ -151,7 +159,7 @@ def test_a_schedule_that_cannot_be_drawn_is_refused(changes, says):
 
 def trial(**design):
     about = About(key="t", title="T", starts=date(2026, 4, 1), ends=date(2026, 6, 30))
-    metric = Metric(key="m", role="primary", kind="mean")
+    metric = Metric(key="m", role="primary", kind="proportion", source="outcomes")
     arms = (Arm(key="a", control=True), Arm(key="b"))
     return Trial(
         about=about, design=Design(**design), arms=arms, metrics=(metric,), analysis=Analysis()
@@ -243,3 +251,43 @@ def test_a_short_last_period_joins_the_one_before():
     joined = SteppedWedge(date(2026, 1, 5), date(2026, 3, 5), 14 * 86_400)
     kept = SteppedWedge(date(2026, 1, 5), date(2026, 3, 8), 14 * 86_400)
     assert (len(joined.periods()), len(kept.periods())) == (4, 5)
+
+
+def test_a_wedge_is_printed_as_it_is_drawn_and_put_into_a_calendar(sqlite_store, tmp_path):
+    """The sheet of ``trial schedule --clusters`` against the draw by hand from its published rule."""
+    clusters = tmp_path / "rounds.csv"
+    clusters.write_text("round\n" + "".join(f"R{i}\n" for i in range(6)) + "R0\n")
+    with sqlite_store.write() as session:
+        registry.add(session, trial(kind="stepped-wedge", period="4w", cluster="round", seed=11),
+                     actor="test")  # fmt: skip
+        lifecycle.launch(session, "t", actor="test")
+    with sqlite_store.read() as session:
+        with pytest.raises(Conflict, match="name a file of them with --clusters FILE"):
+            sheet(session, "t")
+        made = sheet(session, "t", clusters=clusters)
+    starts = wedge_for(trial(kind="stepped-wedge", period="4w", cluster="round")).periods()
+    steps = [f"step-{i}" for i in range(1, len(starts))]
+    drawn = by_hand.draw({f"R{i}": "" for i in range(6)}, arms=steps, ratio=[1] * len(steps), seed=11,
+                   trial="t", blocks=False)  # fmt: skip
+    assert {r["cluster"]: r["sequence"] for r in made.rows} == {
+        cluster: step.removeprefix("step-") for cluster, step in drawn.items()
+    }
+    assert all(r["goes_over"] == starts[int(r["sequence"])].isoformat() for r in made.rows)
+    events = icalendar.Calendar.from_ical(made.icalendar).walk("VEVENT")
+    assert sorted(e.decoded("dtstart").isoformat() for e in events) == sorted(
+        r["goes_over"] for r in made.rows
+    )
+
+
+def test_a_cluster_in_two_strata_is_refused_with_its_line(sqlite_store, tmp_path):
+    clusters = tmp_path / "rounds.csv"
+    clusters.write_text("round,depot\n" + "".join(f"R{i},a\n" for i in range(6)) + "R0,b\n")
+    plan = trial(kind="stepped-wedge", period="4w", cluster="round", seed=11, strata=["depot"])
+    with sqlite_store.write() as session:
+        registry.add(session, plan, actor="test")
+        lifecycle.launch(session, "t", actor="test")
+    with (
+        sqlite_store.read() as session,
+        pytest.raises(Invalid, match="cluster 'R0' is in another stratum above"),
+    ):
+        sheet(session, "t", clusters=clusters)

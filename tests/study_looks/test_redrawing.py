@@ -7,11 +7,14 @@ import math
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from analysis import redrawing, study
 from trials import enrolment, lifecycle, registry
 from trials.definition import toml
 from trials.importing import assignments, outcomes
+from trials.online.service import Ask, Online
+from trials.store.tables import OutcomeRow
 
 KEY = "redrawn"
 TEXT = """
@@ -129,3 +132,37 @@ def test_longer_lists_than_the_limit_have_none(sqlite_store, hasher, tmp_path, m
     assert p_of(sqlite_store) is not None
     monkeypatch.setattr(redrawing, "MOST", 59)
     assert p_of(sqlite_store) is None
+
+
+@pytest.mark.parametrize("design", ["", 'kind = "stratified"\nstrata = ["home"]'])
+def test_units_met_one_at_a_time_are_drawn_again_as_they_were_met(
+    sqlite_store, hasher, tmp_path, design
+):
+    """A planted effect of two standard deviations is found, and none where nothing was planted."""
+    text = TEXT.format(design=design).replace(
+        'unit = "account"', 'unit = "account"\nchannel = "web"'
+    )
+    with sqlite_store.write() as session:
+        registry.add(session, toml.read(text), actor="test")
+        lifecycle.launch(session, KEY, actor="test")
+    door = Online(sqlite_store, hasher)
+    try:
+        given = {f"U{i}": door.assign(KEY, Ask(f"U{i}", {"home": "AB"[i % 2]})).arm
+                 for i in range(60)}  # fmt: skip
+        door.recorder.flush()
+    finally:
+        door.close()
+    rng, p = np.random.default_rng(8), {}
+    for effect in (0.0, 2.0):
+        path = tmp_path / f"{effect}.csv"
+        path.write_text("unit,amount\n" + "".join(
+            f"{u},{rng.normal() + effect * (arm == 't')}\n" for u, arm in given.items()))  # fmt: skip
+        outcomes.add(sqlite_store, KEY, path, hasher=hasher, actor="test")
+        order = study.Order(key=KEY, school="frequentist")
+        p[effect] = study.analyse(sqlite_store, order)["metrics"][0]["contrasts"][0][
+            "randomisation_p"
+        ]
+        with sqlite_store.write() as session:
+            session.execute(sa.delete(OutcomeRow))
+    assert p[2.0] < 0.005
+    assert p[0.0] > 0.01

@@ -118,7 +118,11 @@ class Design(Part):
 
 
 class Arm(Part):
-    """One version of the message. ``weight`` is its share relative to the other arms."""
+    """One version of the message. ``weight`` is its share relative to the other arms.
+
+    ``levels`` says which level of each factor the arm has, where several changes are crossed: the
+    arms are then every combination, and each change is compared over all of them.
+    """
 
     key: KeyText
     title: str = ""
@@ -126,6 +130,7 @@ class Arm(Part):
     weight: float = Field(default=1.0, ge=0)
     wording: str = ""
     payload: Any = None
+    levels: dict[KeyText, KeyText] = Field(default_factory=dict)
 
 
 class Metric(Part):

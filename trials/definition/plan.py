@@ -21,7 +21,7 @@ _FOR_PEOPLE = {"title", "owner"}
 _LATER: dict[str, Any] = {
     "quantiles": (), "equivalence": None, "missing": "complete", "futility": None,
     "interval": "robust", "few_clusters": "cr2", "uptake": None,
-    "namespace_share": None, "coverage": 1.0, "adaptive": None,
+    "namespace_share": None, "coverage": 1.0, "adaptive": None, "levels": {},
 }  # fmt: skip
 """Keys that came after the first plans were locked: left out where they say what was so before,
 so that those plans keep their hash."""

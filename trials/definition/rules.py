@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 from trials.definition import adapting, hours, protected
 from trials.definition.lines import Path
@@ -72,7 +72,37 @@ def _arms(parts: Parts) -> Iterator[Breach]:
                 ("arms", i, "weight"), f"arm {arm.key!r} has weight 0, so nobody would be given it",
                 "give it a weight above 0 or remove the arm",
             )  # fmt: skip
+    yield from _factors(parts)
     yield from _protected(parts)
+
+
+def _factors(parts: Parts) -> Iterator[Breach]:
+    """Arms that cross factors are every combination of their levels, each once."""
+    crossed = {i: arm.levels for i, arm in parts.arms.items() if arm.levels}
+    if not crossed or len(parts.arms) < parts.arm_count:
+        return
+    names = sorted(next(iter(crossed.values())))
+    for i, arm in parts.arms.items():
+        if sorted(arm.levels) != names:
+            yield Breach(("arms", i, "levels"), f"arm {arm.key!r} does not say its level of "
+                         "the same factors as the others", f"name {', '.join(names)}")  # fmt: skip
+            return
+    cells = [tuple(levels[name] for name in names) for levels in crossed.values()]
+    for i, cell in zip(crossed, cells, strict=True):
+        if cells.count(cell) > 1:
+            yield Breach(("arms", i, "levels"), f"two arms are {' and '.join(cell)}",
+                         "keep one arm for each combination")  # fmt: skip
+            return
+    if parts.design and parts.design.kind == "stepped-wedge":
+        yield Breach(("arms",), "a stepped wedge goes from the control to one other arm",
+                     "remove levels")  # fmt: skip
+    for cell in product(*(sorted({c[k] for c in cells}) for k in range(len(names)))):
+        if cell not in cells:
+            told = ", ".join(f'{n} = "{v}"' for n, v in zip(names, cell, strict=True))
+            yield Breach(("arms",), f"no arm has the combination {told}",
+                         "add it: factors are compared over every combination")  # fmt: skip
+    if any(len({c[k] for c in cells}) < 2 for k in range(len(names))):
+        yield Breach(("arms",), "a factor has the same level in every arm", "remove it from levels")
 
 
 def _protected(parts: Parts) -> Iterator[Breach]:
@@ -185,6 +215,10 @@ def _met(parts: Parts, design: Design) -> Iterator[Breach]:
     if design.namespace_share is not None and design.namespace is None:
         yield Breach(("design", "namespace_share"), "a share is claimed of no namespace",
                      'add namespace = "…" or remove namespace_share')  # fmt: skip
+    if design.namespace_share is not None and design.kind not in ("individual", "stratified"):
+        yield Breach(("design", "namespace_share"), f"a share of a namespace is one of units, and "
+                     f"{design.kind!r} does not draw units", "remove namespace_share: whoever is "
+                     "in another trial of the namespace is left out by itself")  # fmt: skip
     if design.coverage == 1.0:
         return
     by_list = parts.about is not None and parts.about.channel in ("letter", "email", "sms")

@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trials.designs.base import Redraw
 from trials.designs.shares import ratio
+from trials.designs.tickets import Ints
 from trials.errors import Invalid, Problem
 
 if TYPE_CHECKING:
@@ -154,6 +156,16 @@ def even(trial: str, arms: Sequence[str], **settings: Any) -> Split:
     """A split into equal shares, at full coverage unless ``settings`` say otherwise."""
     step = Step(settings.pop("coverage", 1.0), (1.0,) * len(arms))
     return Split(trial=trial, arms=tuple(arms), steps=(step,), **settings)
+
+
+def redraws(weights: Sequence[float], units: int) -> Redraw:
+    """A function that draws again the arms of units that were bucketed: each by itself."""
+    ends = np.cumsum(weights) / np.sum(weights)
+
+    def redraw(rng: np.random.Generator) -> Ints:
+        return np.searchsorted(ends[:-1], rng.random(units), side="right").astype(np.int64)
+
+    return redraw
 
 
 def number(message: bytes) -> int:

@@ -1,25 +1,26 @@
 """Factorial arms: several changes tried at once, each answered with all of the units.
 
 Every combination of the factors' levels is an arm of an ordinary design, so that the draw keeps
-the combinations even. A main effect then compares all arms at one level of a factor with all arms
-at another, averaged evenly over the other factors (Collins, Dziak & Li 2009).
+the combinations even and nothing here draws anything. A main effect then compares all arms at one
+level of a factor with all arms at another, averaged evenly over the other factors (Collins, Dziak
+& Li 2009).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
-from trials.designs.tickets import Floats, Ints
+from trials.definition.model import Arm
+from trials.designs.tickets import Floats
 from trials.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One thing that is changed. The first level is how things are today."""
+    """One thing that is changed. The first level is how things are today: the control's."""
 
     key: str
     levels: tuple[str, ...]
@@ -27,25 +28,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Factorial:
-    """The arms made by crossing factors; the first arm has every factor at its first level."""
+    """Factors, sorted by key, and the level of each in every arm (``cells``, in arm order)."""
 
     factors: tuple[Factor, ...]
-
-    @property
-    def cells(self) -> tuple[tuple[str, ...], ...]:
-        """The combinations of levels, the last factor changing fastest."""
-        return tuple(product(*(factor.levels for factor in self.factors)))
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The arms' keys: the levels joined by dashes."""
-        return tuple("-".join(cell) for cell in self.cells)
-
-    def levels(self, arm: Ints, factor: str) -> Ints:
-        """The level of ``factor`` that each arm code stands for; -1 stays -1."""
-        i = self._index(factor)
-        of_cell = [self.factors[i].levels.index(cell[i]) for cell in self.cells]
-        return np.append(np.array(of_cell, np.int64), -1)[arm]
+    cells: tuple[tuple[str, ...], ...]
 
     def main_effect(self, factor: str, level: str) -> Floats:
         """Weights of the arms' means whose sum is the effect of ``level`` against the first."""
@@ -74,8 +60,22 @@ class Factorial:
         for i, known in enumerate(self.factors):
             if known.key == factor:
                 return i
-        raise NotFound(f"there is no factor {factor}", f"use one of {_keys(self.factors)}")
+        keys = ", ".join(known.key for known in self.factors)
+        raise NotFound(f"there is no factor {factor}", f"use one of {keys}")
 
 
-def _keys(factors: Sequence[Factor]) -> str:
-    return ", ".join(factor.key for factor in factors)
+def factorial_of(arms: Sequence[Arm]) -> Factorial | None:
+    """The factors that the arms' ``levels`` cross; ``None`` where the arms have none.
+
+    The arms keep the rules of :mod:`trials.definition.rules`: all name the same factors.
+    """
+    if not arms or not all(arm.levels for arm in arms):
+        return None
+    first = next((arm for arm in arms if arm.control), arms[0])
+    ordered = [first, *(arm for arm in arms if arm is not first)]
+    factors = tuple(
+        Factor(key, tuple(dict.fromkeys(arm.levels[key] for arm in ordered)))
+        for key in sorted(first.levels)
+    )
+    cells = tuple(tuple(arm.levels[factor.key] for factor in factors) for arm in arms)
+    return Factorial(factors, cells)

@@ -22,9 +22,11 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
 
-from trials.designs.base import JOIN
+import numpy as np
+
+from trials.designs.base import JOIN, Redraw
 from trials.designs.blocks import BLOCK_SIZES, SMALLEST_BLOCK
-from trials.designs.tickets import Tickets
+from trials.designs.tickets import Ints, Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,24 @@ class PermutedBlocks:
     def block(self, stratum: Sequence[str], number: int) -> tuple[int, ...]:
         """The arm codes of one block, in order of arrival."""
         return _block(self.ratio, self.seed, self.trial, JOIN.join(stratum), number)
+
+    def redraws(self, stratum: Ints, number: Ints) -> Redraw:
+        """A function that draws again the arms of arrivals ``number`` (from 0) of each stratum."""
+        whole, least = np.array(self.ratio), -(-SMALLEST_BLOCK // sum(self.ratio))
+        met = [np.flatnonzero(stratum == code) for code in np.unique(stratum)]
+
+        def redraw(rng: np.random.Generator) -> Ints:
+            arm = np.empty(len(number), np.int64)
+            for rows in met:
+                most = -(-(int(number[rows].max()) + 1) // (least * sum(self.ratio)))
+                times = least + rng.integers(0, BLOCK_SIZES, most)
+                shares = times[:, None] * whole
+                arms = np.repeat(np.tile(np.arange(len(whole)), most), shares.ravel())
+                block = np.repeat(np.arange(most), shares.sum(axis=1))
+                arm[rows] = arms[np.lexsort((rng.random(len(arms)), block))][number[rows]]
+            return arm
+
+        return redraw
 
 
 @lru_cache(maxsize=4096)

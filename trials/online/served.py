@@ -169,11 +169,11 @@ def _adaptive(session: Session, row: TrialRow, trial: Trial) -> Adaptive | None:
 
 def _strata(session: Session, row: TrialRow, trial: Trial) -> Strata | None:
     design = trial.design
-    if design.kind != "stratified" or _divided_by_list(design):
+    if design.kind not in ("individual", "stratified") or not design.strata:
+        return None
+    if _divided_by_list(design) or design.method != "blocks":
         return None
     if trial.about.channel in LIST_CHANNELS or trial.about.channel is None:
-        return None
-    if design.holdout or design.method != "blocks":
         return None
     keys = tuple(arm.key for arm in trial.arms)
     try:
@@ -181,7 +181,9 @@ def _strata(session: Session, row: TrialRow, trial: Trial) -> Strata | None:
         whole = ratio([arm.weight for arm in trial.arms], keys)
     except SignpostError:
         return None
-    return Strata(design.strata, PermutedBlocks(whole, seed, trial.key), keys)
+    assign = split(trial, seed).assigner()
+    return Strata(design.strata, PermutedBlocks(whole, seed, trial.key), keys,
+                  lambda unit: assign(unit).reason == "holdout")  # fmt: skip
 
 
 def _divided_by_list(design: Design) -> bool:

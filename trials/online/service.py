@@ -205,6 +205,10 @@ class Online:
         assert trial.strata is not None
         if any(not ask.attributes.get(name, "").strip() for name in trial.strata.columns):
             return _control(trial, "stratum-not-known")
+        if trial.strata.held_out(unit):
+            if record:
+                self.recorder.put(self.entry(trial, digest, None, unit, ask))
+            return _control(trial, "holdout")
         if not record:
             return _control(trial, "not-enrolled")
         if time.monotonic() < self._down_until:

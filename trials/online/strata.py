@@ -8,6 +8,7 @@ an arm is told only with the enrolment that uses it up: that is what conceals th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -29,11 +30,13 @@ class Strata:
         columns: the stratifying columns, in the plan's order.
         blocks: the blocks under the sealed seed.
         arms: the arms' keys, by code.
+        held_out: whether a unit is kept out of every arm, which its id alone settles.
     """
 
     columns: tuple[str, ...]
     blocks: PermutedBlocks
     arms: tuple[str, ...]
+    held_out: Callable[[str], bool]
 
     def enrol(
         self, store: Store, entry: Entry, levels: tuple[str, ...], arm_ids: tuple[int, ...]
