@@ -93,6 +93,9 @@ def _factors(parts: Parts) -> Iterator[Breach]:
             yield Breach(("arms", i, "levels"), f"two arms are {' and '.join(cell)}",
                          "keep one arm for each combination")  # fmt: skip
             return
+    if parts.design and parts.design.adaptive is not None:
+        yield Breach(("arms",), "shares that follow the outcomes go to the best arm, not to the "
+                     "best level of each factor", "remove levels or adaptive")  # fmt: skip
     if parts.design and parts.design.kind == "stepped-wedge":
         yield Breach(("arms",), "a stepped wedge goes from the control to one other arm",
                      "remove levels")  # fmt: skip
