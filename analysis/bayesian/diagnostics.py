@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.bayesian.loading import without_numba
 from analysis.bayesian.sampler import Sampled
 from analysis.tables import Floats
 
@@ -91,6 +92,7 @@ def convergence(values: Floats) -> tuple[float, float, float]:
 
 
 def _arviz() -> Any:
+    without_numba()
     import arviz
 
     return arviz

@@ -13,6 +13,7 @@ from scipy import stats
 
 from analysis.bayesian.checks import posterior_checks, prior_checks
 from analysis.bayesian.fits import Fit
+from analysis.bayesian.loading import without_numba
 from analysis.bayesian.models import MODELS
 from analysis.bayesian.models.base import ModelData
 from analysis.bayesian.posterior import Posterior
@@ -122,6 +123,7 @@ def draws_csv(fit: Fit) -> str:
 
 def save_netcdf(fit: Fit, path: Path) -> None:
     """Write all draws and the sampler's record as NetCDF (ArviZ InferenceData)."""
+    without_numba()
     import arviz as az
 
     sampled = fit.sampled

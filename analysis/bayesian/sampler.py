@@ -2,7 +2,8 @@
 
 nutpie compiles a model's structure through numba (ten seconds or so) and then takes new data in a
 fraction of a millisecond. Where numba or nutpie does not load, PyMC's own sampler takes over, one
-chain after another in this process, and the result says so. Neither needs a compiler.
+chain after another in this process, and the result says so. Neither needs a compiler: PyMC works
+through a C compiler where there is one, else through numba, else in plain Python, which is slow.
 
 The same seed gives the same draws within a process. Across processes the compiled graph, and with
 it the last digits, may depend on the order of hashing unless ``PYTHONHASHSEED`` is fixed, as the
@@ -24,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from analysis.bayesian.loading import FAILURES, without_numba
 from analysis.bayesian.models import MODELS
 from analysis.bayesian.models.base import ModelData
 from analysis.tables import Floats
@@ -171,10 +173,12 @@ def _compiled(model_key: str, data: ModelData) -> Any:
 
 
 def _nutpie() -> Any:
+    if (why := without_numba()) is not None:
+        raise _UnusableError(why)
     try:
         import nutpie
-    except (ImportError, OSError, AttributeError, RuntimeError) as problem:
-        raise _UnusableError(f"{type(problem).__name__}: {problem}") from problem
+    except FAILURES as problem:
+        raise _UnusableError(f"nutpie does not load, {type(problem).__name__}") from problem
     return nutpie
 
 
@@ -202,7 +206,9 @@ def _with_nutpie(
 def _with_pymc(
     model_key: str, data: ModelData, seed: int, settings: Settings, tell: Progress
 ) -> Sampled:
+    numba = without_numba() is None
     import pymc as pm
+    import pytensor
 
     started = time.perf_counter()
     tell("compiling", 0.0)
@@ -213,6 +219,7 @@ def _with_pymc(
         random_seed=seed, progressbar=False, compute_convergence_checks=False,
         nuts_sampler="pymc", target_accept=settings.target_accept, callback=share,
         initvals=None, init="jitter+adapt_diag",
+        compile_kwargs={"mode": "NUMBA"} if numba and not pytensor.configdefaults.config.cxx else None,
     )  # fmt: skip
     tell("sampling", 1.0)
     why = _WARM.unusable or "it was asked for"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,12 +24,16 @@ from analysis.bayesian.diagnostics import bfmi, convergence, diagnose
 from analysis.bayesian.document import draws_csv, report_data, save_netcdf
 from analysis.bayesian.fits import Fit, fit
 from analysis.bayesian.importance import quick_posterior
-from analysis.bayesian.models import binomial, counts
-from analysis.bayesian.models.base import ModelData
+from analysis.bayesian.models import MODELS, binomial, counts
+from analysis.bayesian.models.base import ModelData, libraries
 from analysis.bayesian.posterior import Posterior
 from analysis.bayesian.priors import EffectPrior
 from analysis.bayesian.sampler import Sampled, Settings
 from analysis.estimates import Absent
+from analysis.fitting import Job, _answer
+from analysis.report.posterior.view import posterior_page
+from trials.definition import toml
+from trials.definition.model import Metric
 
 QUICK = Settings(draws=500, tune=500, chains=4)
 PRIOR = EffectPrior(sd=0.05)
@@ -187,6 +193,94 @@ class TestFallback:
         assert stages[0] == ("compiling", 0.0)
         assert stages[-1] == ("sampling", 1.0)
         assert 0 < stages[len(stages) // 2][1] < 1
+
+    def test_a_numba_that_does_not_load_and_no_compiler_still_give_draws(self) -> None:
+        """numba is there but its library is not, and there is no C compiler: plain Python."""
+        code = """
+import importlib.abc, importlib.machinery, sys
+class Broken(importlib.abc.Loader):
+    def create_module(self, spec): return None
+    def exec_module(self, module): raise OSError("cannot load libllvmlite")
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, Broken()) if name == "numba" else None
+sys.meta_path.insert(0, Finder())
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+import trial_tables as tables
+from analysis.bayesian import sampler
+from analysis.bayesian.diagnostics import diagnose
+from analysis.bayesian.models import binomial
+from analysis.bayesian.priors import EffectPrior
+data = binomial.prepare(tables.rates([720, 620], [4000, 4000]), prior=EffectPrior(sd=0.05))
+got = sampler.sample("binomial", data, 3, settings=sampler.Settings(draws=60, tune=60, chains=2))
+assert diagnose(got, ("effect",)).rhat["effect"] < 1.5
+print(got.backend, got.notes[0], round(float(got.flat("effect").mean()), 3), sep="|")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True,
+            text=True, check=False, timeout=300, env={**os.environ, "PYTENSOR_FLAGS": "cxx="},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        backend, note, mean = done.stdout.strip().splitlines()[-1].split("|")
+        assert (backend, "numba does not load, OSError" in note) == ("pymc", True)
+        assert float(mean) == pytest.approx(-0.024, abs=0.006)  # 720 and 620 of 4,000, shrunk
+
+
+@pytest.mark.slow
+class TestFunnel:
+    def test_a_funnel_is_shown_as_not_reliable_with_the_reason_and_no_number(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neal's funnel, whose neck no step size can enter, in place of a model."""
+
+        def build(_: ModelData) -> Any:
+            pm, pt = libraries()
+            with pm.Model() as model:
+                v = pm.Normal("v", 0, 3)
+                x = pm.Normal("x", 0, pt.exp(v / 2), shape=9)
+                pm.Deterministic("effect", v[None])
+                pm.Deterministic("level", x[:2])
+            return model
+
+        table = tables.rates([9, 8], [50, 50])
+        data = replace(
+            data_of(binomial.prepare(table, prior=PRIOR)), model="funnel", arrays={}, sizes={}
+        )
+        funnel = replace(MODELS["binomial"], key="funnel", title="a funnel", build=build)
+        monkeypatch.setitem(MODELS, "funnel", funnel)  # type: ignore[arg-type]
+        metric = Metric(key="rang", role="primary", kind="proportion", source="outcomes")
+        job = Job(name="rang", data=data, better="lower", metric=metric)
+        answer = _answer(job, 1, {}, QUICK, lambda *_: None)
+        assert isinstance(answer.absent, Absent)
+        assert answer.absent.code == "not-reliable"
+        assert not answer.usable
+        assert not answer.effects
+        assert not answer.draws
+        trial = toml.read(FUNNEL)
+        model = {**answer.document, "name": "rang", "used": False, "set_aside": answer.absent.why}
+        page = posterior_page(trial, {"models": [model], "measures": []})
+        (told,) = [s for s in page.sections if s.key == "diagnostics"]
+        assert "Not reliable, also after a second run" in told.says[1]
+        assert "diverged" in told.says[1] or "effective draws" in told.says[1]
+        assert told.tables[0].rows == (("rang", "–", "–", "–", "–", "–", "–", "no"),)
+
+
+FUNNEL = """
+[trial]
+key = "calls"
+title = "Calls"
+[[arms]]
+key = "c"
+control = true
+[[arms]]
+key = "t"
+[[metrics]]
+key = "rang"
+role = "primary"
+kind = "proportion"
+source = "outcomes"
+"""
 
 
 @pytest.fixture(scope="module")

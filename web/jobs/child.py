@@ -124,6 +124,9 @@ def _serve(pipe: Connection, url: str, warm: bool) -> None:  # noqa: FBT001 - sp
 
 def _warm() -> None:
     """Load what an analysis needs, so that the first one need not wait for it."""
+    from analysis.bayesian.loading import without_numba
+
+    without_numba()
     import pymc  # noqa: F401 - loaded for those that come after
 
     from analysis import study  # noqa: F401 - the same

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy import special
 
 from analysis.bayesian.closed_form import log_mass
+from analysis.bayesian.loading import without_numba
 from analysis.bayesian.priors import EffectPrior
 from analysis.tables import Floats
 
@@ -90,6 +91,7 @@ class Model:
 
 def libraries() -> tuple[Any, Any]:
     """PyMC and PyTensor's tensors, imported only when a model is built."""
+    without_numba()
     import pymc
     import pytensor.tensor
 
