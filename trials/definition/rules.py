@@ -88,23 +88,30 @@ def _factors(parts: Parts) -> Iterator[Breach]:
                          "the same factors as the others", f"name {', '.join(names)}")  # fmt: skip
             return
     cells = [tuple(levels[name] for name in names) for levels in crossed.values()]
-    for i, cell in zip(crossed, cells, strict=True):
-        if cells.count(cell) > 1:
-            yield Breach(("arms", i, "levels"), f"two arms are {' and '.join(cell)}",
-                         "keep one arm for each combination")  # fmt: skip
-            return
+    yield from _combinations(names, dict(zip(crossed, cells, strict=True)))
     if parts.design and parts.design.adaptive is not None:
         yield Breach(("arms",), "shares that follow the outcomes go to the best arm, not to the "
                      "best level of each factor", "remove levels or adaptive")  # fmt: skip
     if parts.design and parts.design.kind == "stepped-wedge":
         yield Breach(("arms",), "a stepped wedge goes from the control to one other arm",
                      "remove levels")  # fmt: skip
-    for cell in product(*(sorted({c[k] for c in cells}) for k in range(len(names)))):
-        if cell not in cells:
+
+
+def _combinations(names: list[str], cells: dict[int, tuple[str, ...]]) -> Iterator[Breach]:
+    """``cells``: each arm's levels of the factors ``names``."""
+    held = list(cells.values())
+    for i, cell in cells.items():
+        if held.count(cell) > 1:
+            yield Breach(("arms", i, "levels"), f"two arms are {' and '.join(cell)}",
+                         "keep one arm for each combination")  # fmt: skip
+            return
+    levels = [sorted({cell[k] for cell in held}) for k in range(len(names))]
+    for cell in product(*levels):
+        if cell not in held:
             told = ", ".join(f'{n} = "{v}"' for n, v in zip(names, cell, strict=True))
             yield Breach(("arms",), f"no arm has the combination {told}",
                          "add it: factors are compared over every combination")  # fmt: skip
-    if any(len({c[k] for c in cells}) < 2 for k in range(len(names))):
+    if any(len(some) < 2 for some in levels):
         yield Breach(("arms",), "a factor has the same level in every arm", "remove it from levels")
 
 
