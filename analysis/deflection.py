@@ -18,7 +18,8 @@ a control C, an arm T and a window W after the exposure, per person assigned:
   figure takes each arm's uncoded contacts to be as avoidable as its coded ones (delta method);
   ``avoidable_coded`` counts coded ones alone, and ``avoidable_bounds`` hold whatever the uncoded
   were (Horowitz & Manski 2000), widened by sampling error (Imbens & Manski 2004, conservatively
-  with the two-sided quantile).
+  with the two-sided quantile). Where a sample was coded twice, ``avoidable_corrected`` is the count
+  of contacts of an avoidable category freed of miscoding (each counts in full).
 * **displacement**: net by channel and by line. Channels share one table with net, so they add up.
 
 Positive is fewer contacts. Randomisation is what makes any of this causal: every figure compares
@@ -29,7 +30,7 @@ contacts that happened, and is labelled so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ from analysis.contrast import Contrast, compare
 from analysis.estimates import Absent, Estimate
 from analysis.joint import Joint
 from analysis.repeats import Followed, RepeatTable, repeat_matrix
+from analysis.tables import Floats
+from trials.contacts.agreement import Accuracy, NotKnown, corrected_count
 
 CHANNEL, LINE, DAY, ON = "channel:", "line:", "day:", "on:"
 """Prefixes of the outcomes that count agent-handled contacts by channel, by line, up to a day and
@@ -50,8 +53,9 @@ class DeflectionTables:
 
     ``joint`` holds per unit, over the window: ``gross`` (0 or 1: the index contact reached an
     agent), ``net`` (agent-handled contacts), and where known ``avoidable`` (their summed avoidable
-    shares), ``uncoded`` (handled contacts without a usable code) and ``channel:NAME`` (handled
-    contacts by channel, adding up to ``net``). ``lines`` holds ``line:NAME`` and ``days``
+    shares), ``uncoded`` (handled contacts without a usable code), ``flagged`` and ``unclassified``
+    (those of an avoidable category, and of none) and ``channel:NAME`` (handled contacts by channel,
+    adding up to ``net``). ``lines`` holds ``line:NAME`` and ``days``
     ``day:1`` to ``day:W`` (handled contacts up to the end of that day after exposure); for these
     two the sums of squares suffice. ``on`` holds ``on:1`` to ``on:W``: handled contacts on that day
     alone, with sums of squares too.
@@ -117,6 +121,7 @@ class ArmDeflection:
     avoidable: Estimate | Absent
     avoidable_coded: Estimate | Absent
     avoidable_bounds: Bounds | Absent
+    avoidable_corrected: Estimate | Absent | None = None
     displacement: Mapping[str, float] = field(default_factory=dict)
     channels: Mapping[str, Estimate | Absent] = field(default_factory=dict)
     lines: Mapping[str, Estimate | Absent] = field(default_factory=dict)
@@ -132,6 +137,8 @@ class ArmDeflection:
             "avoidable": self.avoidable.to_json(),
             "avoidable_coded": self.avoidable_coded.to_json(),
             "avoidable_bounds": self.avoidable_bounds.to_json(),
+            **({} if self.avoidable_corrected is None else
+               {"avoidable_corrected": self.avoidable_corrected.to_json()}),
             "displacement": dict(self.displacement),
             "channels": {name: e.to_json() for name, e in self.channels.items()},
             "lines": {name: e.to_json() for name, e in self.lines.items()},
@@ -172,6 +179,7 @@ def deflect(
     level: float = 0.95,
     costs: Mapping[str, float] | None = None,
     versus: str | None = None,
+    accuracy: Accuracy | Absent | None = None,
 ) -> Deflection:
     """Gross, net, leakage, the avoidable part and the displacement ledger, by arm.
 
@@ -182,6 +190,8 @@ def deflect(
         costs: cost of one handled contact by channel; gives ``cost``, absent where a channel that
             occurs has no cost.
         versus: the arm to compare with; the control by default.
+        accuracy: how well contacts are coded, from those coded twice; gives
+            ``avoidable_corrected``, or says why one accuracy does not serve.
     """
     joint = tables.joint
     against = joint.arms[joint.control] if versus is None else versus
@@ -194,7 +204,10 @@ def deflect(
         if isinstance(contrast, Absent):
             absent[arm] = contrast
         else:
-            found.append(_arm(tables, contrast, per=per, level=level, costs=costs))
+            made = _arm(tables, contrast, per=per, level=level, costs=costs)
+            freed = corrected(contrast, accuracy, level=level)
+            freed = None if freed is None else _scaled(freed, per)
+            found.append(replace(made, avoidable_corrected=freed))
     return Deflection(
         per=per, window_days=tables.window_days, level=level, contrasts=tuple(found),
         absent=absent, repeats=repeat_matrix(tables.repeats, level=level),
@@ -261,17 +274,26 @@ def relative(contrast: Contrast, *, level: float = 0.95) -> Estimate | Absent:
 
 
 def _avoidable(contrast: Contrast, *, level: float) -> Estimate | Absent:
-    """Avoidable contacts saved if, in each arm, the uncoded are as avoidable as the coded.
-
-    Per arm ``s = A H / (H - U)`` with A the avoidable coded, H all handled and U uncoded contacts;
-    the gradient of ``s`` gives the standard error (delta method).
-    """
+    """Avoidable contacts saved if, in each arm, the uncoded are as avoidable as the coded."""
     if "avoidable" not in contrast.names:
         return _NOT_MAPPED
     if "uncoded" not in contrast.names:
         return contrast.difference("avoidable", level=level)
+    found = _as_coded(contrast, "avoidable", "uncoded")
+    if isinstance(found, Absent):
+        return found
+    value, gradient = found
+    return contrast.estimate(gradient, level=level, value=value, method="uncoded as coded, delta")
+
+
+def _as_coded(contrast: Contrast, some: str, uncoded: str) -> tuple[float, Floats] | Absent:
+    """The difference in ``some`` contacts if the uncoded are like the coded, with its gradient.
+
+    Per arm ``s = A H / (H - U)`` with A such contacts, H all handled and U uncoded ones; the
+    gradient of ``s`` gives the standard error (delta method).
+    """
     k = len(contrast.names)
-    place = [contrast.names.index(name) for name in ("avoidable", "net", "uncoded")]
+    place = [contrast.names.index(name) for name in (some, "net", uncoded)]
     gradient, value = np.zeros(2 * k), 0.0
     for start, sign in ((0, 1.0), (k, -1.0)):
         a, h, u = (float(contrast.means[start + i]) for i in place)
@@ -283,7 +305,31 @@ def _avoidable(contrast: Contrast, *, level: float) -> Estimate | Absent:
         slopes = (h / coded, -a * u / coded**2, a * h / coded**2)
         for i, slope in zip(place, slopes, strict=True):
             gradient[start + i] = sign * slope
-    return contrast.estimate(gradient, level=level, value=value, method="uncoded as coded, delta")
+    return value, gradient
+
+
+def corrected(
+    contrast: Contrast, accuracy: Accuracy | Absent | None, *, level: float = 0.95
+) -> Estimate | Absent | None:
+    """Contacts of an avoidable category saved, freed of miscoding; ``None`` without a sample.
+
+    The uncoded are taken to be like the coded, as in ``avoidable``; see
+    :func:`trials.contacts.agreement.corrected_count`.
+    """
+    if accuracy is None or isinstance(accuracy, Absent) or "flagged" not in contrast.names:
+        return accuracy if isinstance(accuracy, Absent) else None
+    found = _as_coded(contrast, "flagged", "unclassified")
+    if isinstance(found, Absent):
+        return found
+    coded, gradient = found
+    every, v = contrast.fewer({"net": 1.0}), contrast.covariance
+    both = float(gradient @ v @ every)
+    moments = (contrast.variance(gradient), both, contrast.variance(every))
+    freed = corrected_count(coded, float(every @ contrast.means), moments, accuracy, level=level)
+    if isinstance(freed, NotKnown):
+        return Absent(freed.code, f"Miscoding cannot be corrected: {freed.why}.")
+    return Estimate(estimate=freed.estimate, low=freed.low, high=freed.high, se=freed.se,
+                    level=level, method=freed.method, notes=contrast.notes)  # fmt: skip
 
 
 _NOT_MAPPED = Absent(

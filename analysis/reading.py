@@ -13,7 +13,17 @@ from ibis import ir
 from sqlalchemy.orm import Session
 
 from analysis import redrawing
-from analysis.compress import compressed, contacts, deflected, frame, linking, periods, shapes
+from analysis.coding import Coding
+from analysis.compress import (
+    coding,
+    compressed,
+    contacts,
+    deflected,
+    frame,
+    linking,
+    periods,
+    shapes,
+)
 from analysis.compress import log as contact_log
 from analysis.compress.compressed import Compressed
 from analysis.compress.engine import Log, open_log
@@ -23,7 +33,7 @@ from analysis.estimates import Absent
 from analysis.linking import Linking, totals
 from analysis.tables import Amounts, Grouped, Histogram, LifeTable, Paths
 from trials import registry
-from trials.contacts import reasons
+from trials.contacts import reasons, second_coding
 from trials.contacts.taxonomy import Taxonomy
 from trials.definition.model import Trial
 from trials.online import adaptive
@@ -46,6 +56,7 @@ class Read:
     deflection: DeflectionTables | Absent
     linked: Mapping[str, int] = field(default_factory=dict)
     linking: Linking | None = None
+    coding: Coding | None = None
     newest: int | None = None
     drawn: redrawing.Drawn | None = None
     reach: int | None = None
@@ -61,6 +72,7 @@ class Known:
     listed_until: int = 0
     bulk: tuple[int, int] = (0, 0)
     shares: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    twice: coding.Twice = ()
 
 
 def known(session: Session, trial_id: int) -> Known:
@@ -81,6 +93,7 @@ def known(session: Session, trial_id: int) -> Known:
         listed_until=until,
         bulk=bulk.counted(session, until),
         shares=adaptive.shares(session, trial_id),
+        twice=second_coding.kept(session),
     )
 
 
@@ -147,6 +160,7 @@ class _Reading:
             lives={} if self.trial.design.adaptive else lives, shapes=distributions,
             deflection=self._deflection(units, linked), ways=self.ways,
             linked=self._people(linked), linking=self._linking(units, linked, valued, capped),
+            coding=self._coding(units, linked),
             reach=self.reach, newest=self._newest(linked),
             drawn=self._drawn(valued, capped),
         )  # fmt: skip
@@ -296,7 +310,8 @@ class _Reading:
         if not any(metric.source == "contacts" for metric in self.trial.metrics):
             return Absent("not-planned", "The plan has no metric over the contact log.")
         coded = bool(self.beside.taxonomy.reasons)
-        asked = deflected.wanted(linked, window=self.window, coded=coded)
+        asked = deflected.wanted(linked, window=self.window, coded=coded,
+                                 sampled=bool(self.beside.twice))  # fmt: skip
         cutoff = min(self.cutoff, self.reach or self.cutoff)
         per_unit = self.log.keep("per_unit", deflected.per_unit(linked, asked))
         rows = deflected.cells(units, per_unit, asked, cutoff=cutoff).to_pyarrow()
@@ -343,6 +358,19 @@ class _Reading:
         before, after = self.beside.bulk
         return Linking(arms=tuple(arms), outcomes=outcomes, bulk_callers=before,
                        listed_too_late=after)  # fmt: skip
+
+    def _coding(self, units: ir.Table, linked: ir.Table | None) -> Coding | None:
+        """How contacts are coded by arm; ``None`` where the plan does not look at contacts."""
+        if linked is None or not any(m.source == "contacts" for m in self.trial.metrics):
+            return None
+        cutoff = min(self.cutoff, self.reach or self.cutoff)
+        arms = coding.by_arm(units, linked, self.trial, self.arm_ids, self.beside.codes,
+                             window=self.window, cutoff=cutoff)  # fmt: skip
+        return Coding(
+            window_days=self.window / frame.DAY, arms=arms,
+            mapped=bool(self.beside.taxonomy.reasons),
+            sample=coding.sample(linked, self.beside.twice, self.trial, self.arm_ids),
+        )  # fmt: skip
 
     def _newest(self, linked: ir.Table | None) -> int | None:
         """When the newest contact in the log was made."""

@@ -34,7 +34,7 @@ from analysis.compress import compressed, periods
 from analysis.deflection import deflect
 from analysis.estimates import Absent
 from analysis.planned import planned_against_actual
-from analysis.report import withhold, words
+from analysis.report import matched, withhold, words
 from analysis.report.reading import arm_title
 from analysis.runs import latest_result
 from analysis.tables import Grouped
@@ -249,6 +249,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
             for metric in trial.metrics
         ],
         "linking": _linking(study),
+        "coding": _coding(study),
         "deflection": _deflection(study),
         "plan": _plan(study),
         "look": looking.document(study.at, judged_looks),
@@ -256,6 +257,8 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
                     "arm": judged.arm},
     }  # fmt: skip
     result["verdict"]["says"] = words.headline(trial, result)
+    if result["coding"] is not None:
+        result["coding"]["says"] = list(matched.coding(trial, result).says)
     result["withheld"] = withhold.sentence(result)
     return result, _posteriors(study, contrasts, segments[trial.primary.key])
 
@@ -296,7 +299,9 @@ def _deflection(study: _Study) -> dict[str, Any] | None:
     tables = study.shown.deflection
     if isinstance(tables, Absent):
         return None if tables.code == "not-planned" else tables.to_json()
-    return deflect(tables, level=1 - study.trial.analysis.alpha).to_json()
+    coding = study.shown.coding
+    return deflect(tables, level=1 - study.trial.analysis.alpha,
+                   accuracy=None if coding is None else coding.accuracy()).to_json()  # fmt: skip
 
 
 def _linking(study: _Study) -> dict[str, Any] | None:
@@ -305,6 +310,15 @@ def _linking(study: _Study) -> dict[str, Any] | None:
     control = next(arm.key for arm in study.trial.arms if arm.control)
     level = 1 - study.trial.analysis.alpha
     return None if found is None else found.to_json(control, level=level)
+
+
+def _coding(study: _Study) -> dict[str, Any] | None:
+    """Coverage, "other" and differences of coding by arm; ``None`` where there is nothing coded."""
+    found = study.shown.coding
+    level = 1 - study.trial.analysis.alpha
+    if found is None:
+        return None
+    return found.to_json(study.trial.control.key, seed=study.order.seed, level=level)
 
 
 def _units(study: _Study) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from analysis.deflection import CHANNEL, DAY, LINE, ON, DeflectionTables
 from analysis.joint import Joint
 from analysis.repeats import RepeatTable
 from analysis.tables import Floats, Ints, Key, LifeTable
+from trials.contacts.second_coding import NOT_AVOIDABLE, UNCLASSIFIED
 from trials.definition.model import Trial
 
 DAY_SECONDS = 86_400
@@ -29,12 +30,16 @@ KEYS = ("arm_id", "stratum", "cluster")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to count: the window in seconds, and the channels and lines that occur."""
+    """What to count: the window in seconds, and the channels and lines that occur.
+
+    ``sampled``: some contacts were coded twice, so that miscoding can be corrected.
+    """
 
     window: int
     channels: tuple[str, ...]
     lines: tuple[str, ...]
     coded: bool
+    sampled: bool = False
 
     @property
     def days(self) -> int:
@@ -44,13 +49,14 @@ class Wanted:
     @property
     def joint(self) -> tuple[str, ...]:
         """The outcomes whose products are needed."""
-        coded = ("avoidable", "uncoded") if self.coded else ()
+        coded = ["avoidable", "uncoded"] if self.coded else []
+        coded += ["flagged", "unclassified"] if self.coded and self.sampled else []
         return ("gross", "net", *coded, *(CHANNEL + name for name in self.channels))
 
 
-def wanted(contacts: ir.Table, *, window: int, coded: bool) -> Wanted:
+def wanted(contacts: ir.Table, *, window: int, coded: bool, sampled: bool = False) -> Wanted:
     """Which channels and lines have handled contacts in the window; the busiest lines only."""
-    inside = _handled(contacts, window)
+    inside = handled(contacts, window)
 
     def names(column: str) -> list[str]:
         table = inside.group_by(column).aggregate(n=inside.count())
@@ -61,10 +67,12 @@ def wanted(contacts: ir.Table, *, window: int, coded: bool) -> Wanted:
     return Wanted(
         window=window, channels=tuple(sorted(names("channel"))),
         lines=tuple(names("line")[:MOST_LINES]), coded=coded,
+        sampled=sampled,
     )  # fmt: skip
 
 
-def _handled(contacts: ir.Table, window: int) -> ir.Table:
+def handled(contacts: ir.Table, window: int) -> ir.Table:
+    """The contacts in the window that an agent handled."""
     return contacts.filter(
         contacts.since >= 0, contacts.since < window, ibis.coalesce(contacts.handled, 0) == 1
     )
@@ -82,12 +90,16 @@ def per_unit(contacts: ir.Table, asked: Wanted) -> ir.Table:
     """One row for every unit with a contact in the window: each outcome's value."""
     inside = contacts.filter(contacts.since >= 0, contacts.since < asked.window)
     one = ibis.ifelse(ibis.coalesce(inside.handled, 0) == 1, 1.0, 0.0)
+    classified = ibis.coalesce(inside.category, UNCLASSIFIED) != UNCLASSIFIED
+    flagged = classified & ~ibis.coalesce(inside.category, "").isin(sorted(NOT_AVOIDABLE))
     # The first contact decides; of two in the same second the handled one.
     first = (inside.since * 2 + ibis.ifelse(one > 0, 0, 1)).min()
     values: dict[str, ir.Value] = {
         "gross": ibis.ifelse(first % 2 == 0, 1.0, 0.0), "net": one.sum(),
         "avoidable": (one * ibis.coalesce(inside.share, 0.0)).sum(),
         "uncoded": ibis.ifelse(inside.share.isnull(), one, 0.0).sum(),
+        "flagged": ibis.ifelse(flagged, one, 0.0).sum(),
+        "unclassified": ibis.ifelse(classified, 0.0, one).sum(),
     }  # fmt: skip
     for name in asked.channels:
         values[CHANNEL + name] = ibis.ifelse(inside.channel == name, one, 0.0).sum()

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from analysis.report import charts, crossed, figures, method, phrases, render, words
+from analysis.report import charts, crossed, figures, matched, method, phrases, render, words
 from analysis.report.chart import Chart
 from analysis.report.comparison import contrasts
+from analysis.report.matched import Matched
 from analysis.report.method import Check
 from analysis.report.pictogram import Pictogram, pictograms
 from analysis.report.reading import (
@@ -108,6 +109,8 @@ class Report:
     guardrails: tuple[Measure, ...]
     checks: tuple[Check, ...]
     checks_summary: str
+    linking: Matched
+    coding: Matched
     plan: Plan
     method: tuple[str, ...]
     versions: tuple[Version, ...]
@@ -143,6 +146,8 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         guardrails=_measures(trial, result, guardrails=True),
         checks=tuple(checks),
         checks_summary=method.checks_summary(checks),
+        linking=matched.linking(trial, result),
+        coding=matched.coding(trial, result),
         plan=_plan(result),
         method=tuple(method.method(trial, result)),
         versions=versions(trial),

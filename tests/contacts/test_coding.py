@@ -245,3 +245,48 @@ def test_whatever_the_uncoded_are_the_truth_lies_within_the_bounds(
         return
     share = (avoidable + min(truly, unknown)) / (value + avoidable + unknown)
     assert done.low - 1e-12 <= share <= done.high + 1e-12
+
+
+def test_the_corrected_count_recovers_the_contacts_truly_saved_and_its_interval_covers():
+    """1,200 trials with known truth; the Monte Carlo error of the coverage is 0.63 points.
+
+    People of two arms make Poisson numbers of avoidable and of other contacts; a coder finds 80%
+    of the avoidable and takes 10% of the others for avoidable; a random 400 contacts are coded
+    again. Dividing the difference by Se + Sp - 1 alone would be off, because the arm also saves
+    contacts that are not avoidable.
+    """
+    rng = np.random.default_rng(12)
+    runs, n, sens, spec = 1_200, 2_000, 0.8, 0.9
+    avoidable, other = {"c": 0.30, "t": 0.24}, {"c": 0.60, "t": 0.50}
+    truth = avoidable["c"] - avoidable["t"]
+    estimates, shrunk, covered = [], [], 0
+    for _ in range(runs):
+        means, moments = [], np.zeros((2, 2))
+        for arm in "ct":
+            a, b = rng.poisson(avoidable[arm], n), rng.poisson(other[arm], n)
+            coded = rng.binomial(a, sens) + rng.binomial(b, 1 - spec)
+            means.append((coded.mean(), (a + b).mean()))
+            moments += np.cov(coded, a + b) / n
+        positives = rng.binomial(400, sum(avoidable.values()) / 1.64)
+        accuracy = Accuracy(
+            true_positives=int(rng.binomial(positives, sens)), positives=int(positives),
+            true_negatives=int(rng.binomial(400 - positives, spec)), negatives=int(400 - positives),
+        )  # fmt: skip
+        fewer = np.subtract(*means)
+        done = agreement.corrected_count(
+            fewer[0], fewer[1], (moments[0, 0], moments[0, 1], moments[1, 1]), accuracy
+        )
+        estimates.append(done.estimate)
+        shrunk.append(fewer[0] / (accuracy.sensitivity + accuracy.specificity - 1))
+        covered += done.low <= truth <= done.high
+    error = np.std(estimates) / math.sqrt(runs)
+    assert np.mean(estimates) == pytest.approx(truth, abs=4 * error)
+    assert np.mean(shrunk) > truth + 10 * error
+    assert covered / runs == pytest.approx(0.95, abs=4 * 0.0063)
+
+
+def test_a_corrected_count_is_absent_where_the_codes_say_nothing():
+    chance = Accuracy(true_positives=50, positives=100, true_negatives=50, negatives=100)
+    assert agreement.corrected_count(0.1, 0.2, (1, 0, 1), chance).code == "no-information"
+    none = Accuracy(true_positives=0, positives=0, true_negatives=1, negatives=1)
+    assert agreement.corrected_count(0.1, 0.2, (1, 0, 1), none).code == "no-sample"

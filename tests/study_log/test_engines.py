@@ -96,7 +96,7 @@ def council(calls, store):
     made = [
         call(i, dice.randint(1, 28), phone=f"0207946{dice.randrange(330):04}",
              channel=dice.choice(["phone", "ivr", "webchat", "email"]),
-             line=dice.choice(["Benefits", "Council Tax"]),
+             line=dice.choice(["Benefits", "Council Tax"]), reason=dice.choice(["A", "B", ""]),
              handle_seconds=str(dice.randint(60, 900)),
              outcome=dice.choice(["handled", "handled", "abandoned-in-queue"]))
         for i in range(700)
@@ -155,6 +155,8 @@ def figures(read):
     found["products"] = joint.products.sum(axis=0).ravel().tolist()
     for table in read.deflection.repeats:
         found["repeats", table.by] = table.counts.ravel().tolist()
+    for arm in read.coding.arms:
+        found["codes", arm.arm] = sorted(arm.by_code.values())
     for key, life in read.lives.items():
         found["life", key] = [float(life.events.sum()), float(life.censored.sum())]
     return found

@@ -194,3 +194,44 @@ def corrected_difference(
         estimate=estimate, se=error, low=estimate - half, high=estimate + half, level=level,
         method="apparent difference divided by Se + Sp − 1; delta method",
     )  # fmt: skip
+
+
+def corrected_count(
+    coded: float,
+    every: float,
+    covariance: tuple[float, float, float],
+    accuracy: Accuracy,
+    *,
+    level: float = 0.95,
+) -> Interval | NotKnown:
+    """A difference in avoidable contacts per person, freed of miscoding.
+
+    Of ``every`` contact fewer, ``coded`` fewer were coded avoidable. A contact is coded so with
+    probability Se if it is avoidable and 1 − Sp if not, so that with A avoidable among H contacts
+    E[C] = Se A + (1 − Sp) (H − A), hence A = (C − (1 − Sp) H) / (Se + Sp − 1): for counts, unlike
+    shares of a fixed whole, a change in the number of contacts has to be taken out first.
+
+    ``covariance`` has the variance of ``coded``, the covariance of the two, and the variance of
+    ``every``; the delta method adds the uncertainty of Se and Sp, as if the sample were taken
+    elsewhere (it is a small part of the contacts). It holds where the arms are coded alike.
+    """
+    if accuracy.positives <= 0 or accuracy.negatives <= 0:
+        return NotKnown("no-sample", "the double-coded sample lacks avoidable or other contacts")
+    sens, spec = accuracy.sensitivity, accuracy.specificity
+    youden = sens + spec - 1
+    if youden <= 0:
+        return NotKnown(
+            "no-information", "the codes agree with the second coder no more than chance"
+        )
+    false = 1 - spec
+    estimate = (coded - false * every) / youden
+    of_coded, both, of_every = covariance
+    of_counts = of_coded - 2 * false * both + false**2 * of_every
+    of_sens = estimate**2 * sens * (1 - sens) / accuracy.positives
+    of_spec = (every - estimate) ** 2 * spec * (1 - spec) / accuracy.negatives
+    error = math.sqrt(max(0.0, of_counts) + of_sens + of_spec) / youden
+    half = float(stats.norm.isf((1 - level) / 2)) * error
+    return Interval(
+        estimate=estimate, se=error, low=estimate - half, high=estimate + half, level=level,
+        method="(coded − (1 − Sp) × all) / (Se + Sp − 1); delta method",
+    )  # fmt: skip

@@ -61,7 +61,7 @@ def compare(arms: Sequence[ArmLinks], *, alpha: float = ALPHA) -> LinkTest | Non
     missed = np.array([arm.total for arm in arms]) - linked
     if len(arms) < 2 or linked.sum() == 0 or missed.sum() == 0:
         return None
-    p = _independence(np.array([linked, missed]))
+    p = independence(np.array([linked, missed]))
     kinds = [kind for kind in KINDS if any(arm.by_tier.get(kind) for arm in arms)]
     tiers = [[arm.by_tier.get(kind, 0) for arm in arms] for kind in kinds]
     rates = [(arm.arm, arm.linked / arm.total) for arm in arms]
@@ -74,12 +74,16 @@ def compare(arms: Sequence[ArmLinks], *, alpha: float = ALPHA) -> LinkTest | Non
         else f"Arms link alike: {low[1]:.1%} to {high[1]:.1%} (p = {p:.2g})."
     )
     return LinkTest(
-        p=p, p_tiers=_independence(np.array([*tiers, missed.tolist()])),
+        p=p, p_tiers=independence(np.array([*tiers, missed.tolist()])),
         widest=(high[0], low[0], high[1] - low[1]), differs=differs, says=says,
     )  # fmt: skip
 
 
-def _independence(table: np.ndarray) -> float:
+def independence(table: np.ndarray) -> float:
+    """The p-value of Pearson's test of rows by columns; Fisher's for a two-by-two with few.
+
+    Every row and every column must hold something.
+    """
     done = stats.chi2_contingency(table, correction=False)
     if table.shape == (2, 2) and (done.expected_freq < 5).any():
         return float(stats.fisher_exact(table).pvalue)

@@ -25,6 +25,7 @@ from trials.store.tables import (
     ContactCorrectionRow,
     ContactRow,
     RemovalRow,
+    SecondCodingRow,
     TrialRow,
     UnitRow,
 )
@@ -192,6 +193,8 @@ def _forget_contacts(session: Session, horizon: int | None, count: int, actor: s
     old = ContactRow.occurred_at < horizon
     ids = sa.select(ContactRow.id).where(old)
     session.execute(sa.delete(ContactCorrectionRow).where(ContactCorrectionRow.contact_id.in_(ids)))
+    digests = sa.select(ContactRow.digest).where(old)
+    session.execute(sa.delete(SecondCodingRow).where(SecondCodingRow.contact.in_(digests)))
     session.execute(sa.delete(ContactRow).where(old))
     audit.record(session, "old contacts removed", "contact log", actor=actor,
                  detail={"contacts": count, "before": horizon})  # fmt: skip

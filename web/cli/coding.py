@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from trials import clock, files
-from trials.contacts import reasons
+from trials import clock
+from trials.contacts import reasons, second_coding
 from trials.contacts.agreement import (
     Accuracy,
     Interval,
@@ -21,23 +19,8 @@ from trials.contacts.agreement import (
     cross_table,
     kappa,
 )
-from trials.contacts.record import CATEGORIES
-from trials.contacts.taxonomy import Taxonomy
-from trials.errors import Invalid, Problem
-from trials.importing.columns import required
+from trials.contacts.second_coding import PLAIN, Categories, Mapped, Pair
 from web.cli.context import Context, json_option, pass_context, say
-
-_REMEDY = f"use one of {', '.join(CATEGORIES)}, or --source for wrap codes that are mapped"
-_NOT_AVOIDABLE = frozenset({"value", "unclassified"})
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One contact coded twice, the second time blind; ``arm`` is blank where it is not told."""
-
-    arm: str
-    first: str
-    second: str
 
 
 @click.command("coding")
@@ -49,75 +32,46 @@ class Pair:
               help="How many of all contacts were coded avoidable.")  # fmt: skip
 @click.option("--contacts", type=click.IntRange(min=1), metavar="M",
               help="How many contacts were coded in all.")  # fmt: skip
+@click.option("--keep", is_flag=True, help="Keep the sample: trials are then corrected by it.")
 @json_option
 @pass_context
 def coding(
-    context: Context, file: Path, source: str | None, avoidable: int | None, contacts: int | None
-) -> None:
+    context: Context, file: Path, source: str | None, avoidable: int | None, contacts: int | None,
+    keep: bool,
+) -> None:  # fmt: skip
     """Compare two codings of a random sample of contacts, and correct a share for miscoding.
 
     FILE has the columns first and second (the code given at the time and a second one, given blind)
-    and may have arm. With --avoidable and --contacts the share of all contacts is corrected by how
-    often the first code was right (Rogan and Gladen).
+    and may have arm and contact_id, which --keep needs. With --avoidable and --contacts the share
+    of all contacts is corrected by how often the first code was right (Rogan and Gladen).
     """
     if (avoidable is None) != (contacts is None):
         raise click.UsageError("--avoidable and --contacts go together")
     if avoidable is not None and contacts is not None and avoidable > contacts:
         raise click.UsageError("--avoidable cannot be more than --contacts")
-    pairs = _read(file, _categories(context, source))
+    pairs = second_coding.read(file, _categories(context, source))
     found = _found(pairs)
+    kept = ""
+    if keep:
+        report = second_coding.keep(context.store, file, pairs, source=source, actor=context.actor)
+        found["kept"] = {"added": report.added, "corrected": report.corrected,
+                         "unchanged": report.unchanged}  # fmt: skip
+        kept = (f"\nKept beside the log: {report.added:,} new, {report.corrected:,} corrected, "
+                f"{report.unchanged:,} as before")  # fmt: skip
     if avoidable is not None and contacts is not None:
         found["corrected"] = _json(corrected_share(avoidable, contacts, _accuracy(pairs)))
-    say(context, _told(found), {"file": file.name, **found})
+    say(context, _told(found) + kept, {"file": file.name, **found})
 
 
-def _categories(context: Context, source: str | None) -> Mapping[str, str] | _Mapped:
+def _categories(context: Context, source: str | None) -> Categories:
     if source is None:
-        return {name: name for name in CATEGORIES}
+        return PLAIN
     with context.store.read() as session:
-        return _Mapped(reasons.load(session), source, clock.london(clock.now()).date())
-
-
-@dataclass(frozen=True, slots=True)
-class _Mapped:
-    """Wrap codes of one system → categories, as they are mapped today."""
-
-    taxonomy: Taxonomy
-    source: str
-    day: date
-
-    def get(self, code: str) -> str | None:
-        """The category; ``None`` for a code that is not mapped."""
-        found = self.taxonomy.resolve(self.source, code, self.day)
-        return None if found is None else found.category
-
-
-def _read(path: Path, categories: Mapping[str, str] | _Mapped) -> list[Pair]:
-    """The pairs as categories; every row that cannot be read is named."""
-    problems, pairs = [], []
-    with files.open_table(path) as table:
-        required(table, ["first", "second"])
-        one, two, arm = table.index("first") or 0, table.index("second") or 0, table.index("arm")
-        for line, row in table.rows:
-            codes = [categories.get(row[i].strip()) for i in (one, two)]
-            if codes[0] is None or codes[1] is None:
-                missed = row[one if codes[0] is None else two].strip()[:64]
-                says = f"{missed!r} is no code that is known"
-                problems.append(Problem(f"line {line}", says, _REMEDY, line))
-                continue
-            pairs.append(Pair(row[arm].strip() if arm is not None else "", codes[0], codes[1]))
-    if problems:
-        raise Invalid(path.name, problems)
-    return pairs
+        return Mapped(reasons.load(session), source, clock.london(clock.now()).date())
 
 
 def _accuracy(pairs: Sequence[Pair]) -> Accuracy:
-    """The first coder held against the second, avoidable or not."""
-    seen = Counter((p.first not in _NOT_AVOIDABLE, p.second not in _NOT_AVOIDABLE) for p in pairs)
-    return Accuracy(
-        true_positives=seen[True, True], positives=seen[True, True] + seen[False, True],
-        true_negatives=seen[False, False], negatives=seen[False, False] + seen[True, False],
-    )  # fmt: skip
+    return second_coding.accuracy((pair.first, pair.second, 1) for pair in pairs)
 
 
 def _found(pairs: Sequence[Pair]) -> dict[str, Any]:

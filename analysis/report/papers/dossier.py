@@ -147,10 +147,12 @@ def _data(m: Material, view: Report) -> Iterator[Block]:
     yield Heading("Data and checks")
     if view.participants:
         yield facts("Who was in it", view.participants)
-    linked = m.result.get("units", {}).get("linked_rate") or {}
-    if linked:
-        rows = [(arm, figures.percent(rate)) for arm, rate in linked.items() if rate is not None]
-        yield facts("Share of units whose contacts could be matched", rows)
+    for title, found in (("Contacts matched to people", view.linking),
+                         ("Contacts coded by reason", view.coding)):  # fmt: skip
+        if found.says:
+            yield Heading(title, 3)
+            yield from (Text(line) for line in found.says)
+            yield from (Table(t.caption, t.columns, t.rows, small=True) for t in found.tables)
     if m.events:
         yield Heading("What else changed", 3)
         yield Bullets(m.events)
