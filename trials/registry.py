@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -304,6 +304,12 @@ def summaries(session: Session) -> list[TrialSummary]:
     runs = _latest_runs(session)
     rows = session.scalars(sa.select(TrialRow).order_by(TrialRow.created_at.desc(), TrialRow.key))
     return [_summary(row, units, plans, runs) for row in rows]
+
+
+def titles(session: Session, keys: Collection[str]) -> dict[str, str]:
+    """The titles of those of ``keys`` that are trials, in the order of the titles."""
+    query = sa.select(TrialRow.key, TrialRow.title).where(TrialRow.key.in_(keys))
+    return dict(session.execute(query.order_by(TrialRow.title)).tuples().all())
 
 
 def latest_result(session: Session, key: str) -> dict[str, Any] | None:

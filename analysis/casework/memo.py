@@ -16,8 +16,8 @@ import numpy as np
 
 from analysis.scaling.case import CaseForScaling, CaseInput, make_case
 
-MOST = 256
-"""So many cases are kept, at about 0.15 MB each; the one longest unused gives way."""
+MOST = 128
+"""So many cases are kept, at about 0.35 MB each; the one longest unused gives way."""
 
 _kept: OrderedDict[bytes, CaseForScaling] = OrderedDict()
 _lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from analysis.casework.cases import Ask, Made, case_of
 from analysis.scaling.portfolio import Total, TrialBenefit, add
+from analysis.scaling.ranges import Range
 from trials import registry
 from trials.errors import SignpostError
 
+PURSES = ("contact_centre", "back_office", "other_public_bodies", "customer")
 ADOPTED = frozenset({"scale", "scale-with-conditions"})
 
 
@@ -57,13 +60,14 @@ class Portfolio:
         }  # fmt: skip
 
 
-def portfolio(session: Session) -> Portfolio:
-    """Every trial, and what those that scale are worth together.
+def portfolio(session: Session, *, keys: Collection[str] | None = None) -> Portfolio:
+    """Every trial (or those of ``keys``), and what those that scale are worth together.
 
     Two trials that act on one line do not add. A trial whose file names no lines is taken to act
     on all the lines of its service.
     """
-    members = tuple(_member(session, s) for s in registry.summaries(session))
+    known = registry.summaries(session)
+    members = tuple(_member(session, s) for s in known if keys is None or s.key in keys)
     counted = [(m, m.made) for m in members if m.made is not None and m.counts]
 
     def benefits(name: str) -> list[TrialBenefit]:
@@ -77,6 +81,25 @@ def portfolio(session: Session) -> Portfolio:
         contacts=add(benefits("contacts"), unit="contacts a year", seed=1),
         npv=add(benefits("npv"), unit="£", seed=1),
     )
+
+
+def of_year(found: Portfolio) -> dict[str, Range]:
+    """What the trials counted in the contacts avoided are worth together in the first year.
+
+    ``contacts`` a year, ``hours`` of handling, and in pounds the four purses by name and ``cash``:
+    what of the council's two leaves a budget. Empty where no trial is counted.
+    """
+    chosen = [m for m in found.members if m.key in found.contacts.counted]
+    units = {"hours": "hours a year", **dict.fromkeys(("cash", *PURSES), "£ a year")}
+    parts = {
+        name: [TrialBenefit(key=m.key, lines=frozenset({m.key}), draws=m.made.case.draws[name])
+               for m in chosen if m.made is not None]
+        for name in units
+    }  # fmt: skip
+    if not chosen:
+        return {}
+    sums = {name: add(parts[name], unit=unit, seed=1).total for name, unit in units.items()}
+    return {"contacts": found.contacts.total, **sums}
 
 
 def lines_of(made: Made) -> frozenset[str]:

@@ -174,6 +174,24 @@ def forest(found: Portfolio, learned: Learned) -> Chart:
     )
 
 
+def together(found: Portfolio, learned: Learned) -> Chart:
+    """Every pooled trial beside the others and the average: small enough for a mail."""
+    titles = {m.name: m.trial.about.title for m in found.members}
+    whole = learned.all_trials
+    pairs = zip(whole.findings, whole.trials, strict=True)
+    named = [(titles[one.trial], shrunk) for one, shrunk in pairs]
+    rows = [_row(title, made) for title, made in named]
+    return composed(
+        "learning-together",
+        [_panel([*rows, _row("All trials on average", whole.average, "control")])],
+        title="What all trials found, beside each other",
+        conclusion="Each trial is drawn towards what trials found in general, as one that stands "
+        "out has often been lucky as well as good. Left of the line is fewer contacts.",
+        columns=("Trial", "Beside the others", "Range"),
+        rows=[(title, _signed(made.mean), span(made)) for title, made in named],
+    )  # fmt: skip
+
+
 def groups_chart(by: str, learned: Learned) -> Chart:
     """The mean effect of each technique, channel or area, and what a new setting may bring."""
     groups = sorted(learned.by[by], key=lambda g: g.mean.mean)

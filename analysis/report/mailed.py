@@ -22,6 +22,8 @@ Json = Mapping[str, Any]
 Danger = Literal["sample-ratio", "guardrail", "data-freshness", "harm"]
 STATES = {"live": "Running", "paused": "Paused", "stopped": "Stopped, to be decided",
           "decided": "Decided", "draft": "In preparation", "ready": "Ready to start"}  # fmt: skip
+FIRST = "It is in this mail for the first time."
+"""What has changed in a trial that its reader has not been told of before."""
 _TO_DO = {
     "scale": "Decide whether to roll it out: its case for scaling is ready to read.",
     "scale-with-conditions": "Decide whether to roll it out, and settle the conditions first.",
@@ -119,7 +121,7 @@ def _health(shown: Json) -> list[Json]:
 def _changes(trial: Trial, now: Json, before: Json | None) -> tuple[str, ...]:
     """What is different from the run that the reader was told of."""
     if before is None:
-        return ("It is in this mail for the first time.",)
+        return (FIRST,)
     then = withheld(dict(before))
     found = []
     if then.get("withheld") and not now.get("withheld"):

@@ -26,11 +26,12 @@ def svg(chart: Chart, *, narrow: bool = False) -> str:
     return _finished(json.dumps(spec, sort_keys=True), chart.alt, ident)
 
 
-def png(chart: Chart, *, scale: float = 2.0) -> bytes:
-    """The chart as a PNG, ``scale`` pixels a point, for mail and documents."""
+def png(chart: Chart, *, scale: float = 2.0, narrow: bool = False) -> bytes:
+    """The chart as a PNG, ``scale`` pixels a point, for mail (``narrow``) and documents."""
     import vl_convert  # loads slowly, and most processes never draw
 
-    drawn: bytes = vl_convert.vegalite_to_png(chart.spec, vl_version=_VEGA_LITE, scale=scale)
+    spec = chart.narrow if narrow else chart.spec
+    drawn: bytes = vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=scale)
     return drawn
 
 

@@ -59,7 +59,8 @@ class CaseForScaling:
     """The case. Quantities are per year for the first year after roll-out unless said otherwise.
 
     ``quantities`` holds the contract's ranges by name (a few are absent with a reason); ``purses``
-    the four purses; ``by_year`` contacts avoided and council benefit year by year.
+    the four purses; ``by_year`` contacts avoided and council benefit year by year. ``draws`` are
+    those of the first year by name (``npv``: of all years), for adding trials up.
     """
 
     trial: str
@@ -167,7 +168,14 @@ def make_case(given: CaseInput) -> CaseForScaling:
         recommendation=_recommendation(given.facts, equity, known, better=better, pays=pays),
         leakage=given.facts.leakage,
         years=model.years,
-        draws={"contacts": flows.contacts[0], "npv": value.npv, "benefits": flows.council[0]},
+        draws={
+            "contacts": flows.contacts[0],
+            "npv": value.npv,
+            "benefits": flows.council[0],
+            "hours": flows.hours[0],
+            "cash": flows.cash[0],
+            **{name: found[0] for name, found in _purse_flows(flows).items()},
+        },
     )
 
 
@@ -255,14 +263,19 @@ def _payback(months: Floats, years: int) -> Range | Absent:
     return Range.of(months, "months", note)
 
 
-def _purses(flows: Stream) -> dict[str, Range]:
-    purses = {
+def _purse_flows(flows: Stream) -> dict[str, Floats]:
+    return {
         "contact_centre": flows.contact_centre,
         "back_office": flows.back_office,
         "other_public_bodies": flows.other_public,
         "customer": flows.customer,
     }
-    return {name: Range.of(draws[0], "£ a year") for name, draws in purses.items()}
+
+
+def _purses(flows: Stream) -> dict[str, Range]:
+    return {
+        name: Range.of(draws[0], "£ a year") for name, draws in _purse_flows(flows).items()
+    }  # fmt: skip
 
 
 def _by_year(flows: Stream) -> tuple[dict[str, Range], ...]:

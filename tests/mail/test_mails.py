@@ -5,7 +5,9 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import time
 from datetime import date
+from pathlib import Path
 
 import pytest
 from council import fill, keep_result, renamed, settings
@@ -195,3 +197,109 @@ def test_one_click_stops_a_mail_without_cookies_and_opening_the_page_does_not(
     with council.read() as session:
         assert subscriptions.load(session, asked.id).state == "ended"
     assert client.post(path + "x").status_code == 400
+
+
+def broken_early(store):
+    """Fail the split of two trials, so that both have an alert."""
+    result = early_result()
+    for check in result["checks"]:
+        if check["key"] == "sample-ratio":
+            check |= {"verdict": "fail", "says": "The arms do not have their shares"}
+    for key in ("early-look", "on-hold"):
+        keep_result(store, key, result)
+        mails.alert(store, settings_of(store), key)
+
+
+def settings_of(store):
+    return settings(Path(store.url.database).parent)
+
+
+def stop_path(item, found):
+    return parsed(item)["List-Unsubscribe"].strip(" <>").removeprefix(found.base_url)
+
+
+def test_one_click_in_an_alert_stops_the_alerts_of_that_trial_and_of_no_other(
+    council, found, time_
+):
+    broken_early(council)
+    first = next(i for i in written(council) if i.occasion.startswith("alert/early-look/"))
+    client = create_app(found).test_client()
+    page = client.get(stop_path(first, found)).text
+    assert "Only about ‘An early look’" in page
+    assert "About every trial" in page
+    done = client.post(stop_path(first, found), data={"List-Unsubscribe": "One-Click"})
+    assert "You are still told of other trials" in done.text
+    assert "You are still told of other trials" in client.get(stop_path(first, found)).text
+    states = {i.occasion.split("/")[1]: i.state for i in written(council)}
+    assert states == {"early-look": "cancelled", "on-hold": "queued"}
+    time_.pass_(days=1)
+    for key in ("early-look", "on-hold"):  # an episode ends, and another begins
+        keep_result(council, key, early_result())
+    broken_early(council)
+    assert [i.occasion.split("/")[1] for i in written(council)].count("on-hold") == 2
+    assert [i.occasion.split("/")[1] for i in written(council)].count("early-look") == 1
+    done = client.post(stop_path(first, found), data={"what": "all"})
+    assert "You will not get this mail again" in done.text
+    assert {i.state for i in written(council)} == {"cancelled"}
+
+
+def test_a_mail_about_many_trials_can_be_kept_without_one_of_them(council, found, time_):
+    mails.write(council, found, "weekly", MONDAY)
+    (item,) = written(council)
+    path, client = stop_path(item, found), create_app(found).test_client()
+    assert '<option value="council-tax-reminder">' in client.get(path).text
+    assert client.post(path, data={"what": "no-such-trial"}).status_code == 400
+    assert client.post(path, data={"what": "council-tax-reminder"}).status_code == 200
+    time_.pass_(days=7)
+    mails.write(council, found, "weekly", NEXT)
+    with council.read() as session:
+        told = outbox.last_told(session, "weekly", ANN)
+    assert told.occasion == f"weekly/{NEXT}"
+    assert set(item.basis) - set(told.basis) == {"council-tax-reminder"}
+
+
+def test_who_left_a_trial_out_and_is_asked_again_gets_it_back_by_saying_yes(council):
+    with council.write() as session:
+        asked = subscriptions.ask(session, OUT, "weekly", "all", actor="x")
+        subscriptions.confirm(session, asked.id)
+        subscriptions.leave_out(session, asked.id, "early-look", why="by its link")
+        one = subscriptions.ask(session, OUT, "weekly", "trial:early-look", actor="x")
+
+        def wants():
+            (reader,) = [r for r in subscriptions.readers(session, "weekly") if r.email == OUT]
+            return reader.wants("early-look", "")
+
+        assert not wants()
+        subscriptions.confirm(session, one.id)
+        assert wants()
+
+
+def test_stopping_the_only_trial_somebody_follows_stops_the_mail(council, found, time_):
+    with council.write() as session:
+        asked = subscriptions.ask(
+            session, OUT, "quarterly", "trial:council-tax-reminder", actor="x"
+        )
+        subscriptions.confirm(session, asked.id)
+    mails.write(council, found, "quarterly", MONDAY)
+    item = next(i for i in written(council) if i.recipient == OUT)
+    create_app(found).test_client().post(stop_path(item, found))
+    with council.read() as session:
+        assert outbox.load(session, item.id).state == "cancelled"
+    with council.write() as session:
+        assert OUT not in {r.email for r in subscriptions.readers(session, "quarterly")}
+
+
+@pytest.mark.parametrize(("purpose", "days"), [("confirm", 7), ("report", 30)])
+def test_a_link_that_reads_or_confirms_stops_working_after_its_days(
+    found, purpose, days, monkeypatch
+):
+    links = Links(found.base_url, found.secret_key)
+    token = links.to(purpose, 7).rsplit("/", 1)[1]
+    stop = links.stop(7, "early-look").rsplit("/", 1)[1]
+    made = time.time()
+    monkeypatch.setattr(time, "time", lambda: made + days * 86400 - 60)
+    assert links.read(purpose, token) == 7
+    monkeypatch.setattr(time, "time", lambda: made + days * 86400 + 60)
+    with pytest.raises(SignpostError, match="too old"):
+        links.read(purpose, token)
+    assert links.read_stop(stop) == (7, "early-look")

@@ -255,11 +255,16 @@ def bounced(session: Session, message_id: str, says: str) -> bool:
     return done is not None
 
 
-def cancel(session: Session, subscription: int) -> None:
-    """What waits for somebody who no longer wants it is not sent."""
+def cancel(session: Session, subscription: int, *, about: str = "") -> None:
+    """What waits for somebody who no longer wants it is not sent.
+
+    With ``about`` only the alerts about that trial: a mail about several is theirs still.
+    """
+    which = [OutboxRow.subscription_id == subscription, OutboxRow.state == "queued"]
+    if about:
+        which.append(OutboxRow.occasion.startswith(f"alert/{about}/", autoescape=True))
     session.execute(
-        sa.update(OutboxRow)
-        .where(OutboxRow.subscription_id == subscription, OutboxRow.state == "queued")
+        sa.update(OutboxRow).where(*which)
         .values(state="cancelled", error="the recipient has unsubscribed"),
         execution_options={"synchronize_session": False},
     )  # fmt: skip

@@ -32,6 +32,7 @@ MAILS = {
     "manager": Rule(every="week", at="08:00"),
     "monthly": Rule(every="month", at="07:30"),
     "quarterly": Rule(every="quarter", at="08:30"),
+    "reminder": Rule(every="day", at="08:15"),
 }
 """Which mail goes out when."""
 

@@ -26,9 +26,9 @@ from trials.settings import Settings
 from trials.store.engine import Store
 from trials.store.tables import RunRow, SentReportRow, TrialRow
 from trials.store.upsert import insert
+from web.jobs import packs, reminders
 from web.jobs.handlers import Progress
-from web.mail import letters, writing
-from web.mail.compose import Envelope
+from web.mail import letters, posting, writing
 from web.mail.letters import Letter, Line
 from web.mail.links import Links
 
@@ -50,8 +50,10 @@ def handle(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
     progress("Writing mails", None)
     if job.payload["occasion"] == "alert":
         return {"written": alert(store, found, job.payload["trial"])}
-    at = datetime.fromisoformat(job.payload["at"])
-    return {"written": write(store, found, job.payload["occasion"], clock.london(at).date())}
+    on = clock.london(datetime.fromisoformat(job.payload["at"])).date()
+    if job.payload["occasion"] == "reminder":
+        return {"written": reminders.write(store, found, on)}
+    return {"written": write(store, found, job.payload["occasion"], on)}
 
 
 def write(store: Store, found: Settings, kind: Kind, on: date) -> int:
@@ -71,13 +73,13 @@ def _write(store: Store, found: Settings, kind: Kind, on: date, reader: Reader) 
         letter = letter_for(session, found, kind, on, reader)
         if letter is None or (not letter.news and not _may_say_nothing(session, kind, reader)):
             return False
-        return _put(session, found, letter, reader, occasion)
+        return posting.put(session, found, letter, reader, occasion=occasion)
 
 
 def _draw(letter: Letter | None) -> None:
     """Have the chart ready before the database is held: drawing takes its time."""
-    if letter is not None and (chart := writing.chart_of(letter)) is not None:
-        writing.drawn(chart)
+    if letter is not None and letter.chart is not None:
+        writing.drawn(letter.chart)
 
 
 def _may_say_nothing(session: Session, kind: Kind, reader: Reader) -> bool:
@@ -105,7 +107,11 @@ def letter_for(
         if row.state == "decided" and kind == "manager" and not told.changes:
             continue
         lines.append(_line(session, found, row, told, reader, freeze=freeze))
-    return letters.regular(kind, on, lines) if lines else None
+    if not lines:
+        return None
+    make = {"monthly": packs.monthly, "quarterly": packs.quarterly}.get(kind)
+    since = None if last is None else last.created_at
+    return letters.regular(kind, on, lines, make and make(session, reader, on, since))
 
 
 def example(session: Session, found: Settings, kind: Kind, on: date) -> Letter | None:
@@ -115,6 +121,8 @@ def example(session: Session, found: Settings, kind: Kind, on: date) -> Letter |
     else, with words that say so, about any that runs.
     """
     everyone = Reader(subscription=0, email="", account=True, scopes=frozenset({"all"}))
+    if kind == "reminder":
+        return reminders.example(session, found, on)
     if kind != "alert":
         return letter_for(session, found, kind, on, everyone, freeze=False)
     running = sa.select(TrialRow).where(TrialRow.state.in_(_STATES["weekly"])).order_by(TrialRow.id)
@@ -182,20 +190,6 @@ def _frozen(session: Session, found: Settings, row: TrialRow, run: int) -> int:
     return session.scalars(wanted).one()
 
 
-def _put(session: Session, found: Settings, letter: Letter, reader: Reader, occasion: str) -> bool:
-    number = outbox.new_message_id(found.mail.domain)
-    stop = Links(found.base_url, found.secret_key).to("stop", reader.subscription)
-    envelope = Envelope(to=reader.email, sender=found.mail.sender, message_id=number,
-                        organisation=found.organisation, unsubscribe=stop)  # fmt: skip
-    added = outbox.put(session, outbox.Letter(
-        occasion=occasion, kind=letter.kind, recipient=reader.email, subject=letter.subject,
-        message=writing.mail(letter, envelope, stop=stop), message_id=number, news=letter.news,
-        basis={x.told.key: x.told.run for x in letter.trials if x.told.run is not None},
-        subscription=reader.subscription,
-    ))  # fmt: skip
-    return added is not None
-
-
 def alert(store: Store, found: Settings, key: str) -> int:
     """Tell those who look after a trial what of its latest run cannot wait; once an episode."""
     with store.write() as session:
@@ -221,9 +215,10 @@ def _alert(
     told = _told(session, row, None)
     made = 0
     for reader in people:
-        line = Line(told=told, link="", account=reader.account)
+        link = Links(found.base_url, found.secret_key).trial(row.key) if reader.account else ""
+        line = Line(told=told, link=link, account=reader.account)
         letter = letters.alert(clock.london(clock.now()).date(), line, alarm)
-        made += _put(session, found, letter, reader, occasion)
+        made += posting.put(session, found, letter, reader, occasion=occasion, about=row.key)
     return made
 
 

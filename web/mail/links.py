@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
@@ -30,6 +30,15 @@ class Links:
         """The address of a page for ``purpose`` about the row ``number``."""
         return f"{self.base.rstrip('/')}/m/{purpose}/{self._maker(purpose).dumps(number)}"
 
+    def stop(self, number: int, key: str) -> str:
+        """The page that stops the mail of the subscription ``number``, about the trial ``key``.
+
+        An empty ``key``: about every trial.
+        """
+        if not key:
+            return self.to("stop", number)
+        return f"{self.base.rstrip('/')}/m/stop/{self._maker('stop').dumps([number, key])}"
+
     def trial(self, key: str) -> str:
         """The page of a trial, for those who can sign in."""
         return f"{self.base.rstrip('/')}/trials/{key}"
@@ -40,14 +49,25 @@ class Links:
         Raises:
             SignpostError: it is not one of ours, or its time is over.
         """
+        return int(self._read(purpose, token))
+
+    def read_stop(self, token: str) -> tuple[int, str]:
+        """The subscription that a link stops, and the trial it is about; empty for every trial.
+
+        Raises:
+            SignpostError: as :meth:`read`.
+        """
+        found = self._read("stop", token)
+        return (int(found[0]), str(found[1])) if isinstance(found, list) else (int(found), "")
+
+    def _read(self, purpose: Purpose, token: str) -> Any:
         try:
-            found = self._maker(purpose).loads(token, max_age=int(LASTS[purpose].total_seconds()))
+            return self._maker(purpose).loads(token, max_age=int(LASTS[purpose].total_seconds()))
         except SignatureExpired:
             raise SignpostError("this link is too old", "use the link of a newer mail") from None
         except BadSignature:
             remedy = "open it from the mail, or copy the whole of it"
             raise SignpostError("this link is not complete", remedy) from None
-        return int(found)
 
     def _maker(self, purpose: Purpose) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secret, salt=f"signpost-mail-{purpose}")

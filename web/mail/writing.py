@@ -18,6 +18,8 @@ from web.mail.compose import Envelope, Picture
 from web.mail.letters import Letter
 
 _MOST = 64
+WIDTH = 420
+"""The pixels that a chart is wide where there is room for them."""
 _BEFORE_PICTURE = "The figures are in the table below it."
 
 
@@ -35,7 +37,7 @@ class Shown:
 
 def mail(letter: Letter, envelope: Envelope, *, stop: str) -> bytes:
     """The mail to one reader; ``stop`` is the page that stops it."""
-    chart = chart_of(letter)
+    chart = letter.chart
     picture = None if chart is None else drawn(chart)
     shown = chart and picture and _shown(chart, picture, f"cid:{compose.cid(envelope)}")
     names = {"letter": letter, "chart": shown, "stop": stop, "organisation": envelope.organisation}
@@ -46,12 +48,11 @@ def mail(letter: Letter, envelope: Envelope, *, stop: str) -> bytes:
 
 def preview(letter: Letter, organisation: str) -> str:
     """The same mail as one page, its picture inside it."""
-    chart = chart_of(letter)
-    picture = None if chart is None else drawn(chart)
     shown = None
-    if chart is not None and picture is not None:
+    if letter.chart is not None:
+        picture = drawn(letter.chart)
         data = base64.b64encode(picture.png).decode()
-        shown = _shown(chart, picture, f"data:image/png;base64,{data}")
+        shown = _shown(letter.chart, picture, f"data:image/png;base64,{data}")
     return _html().get_template("mails/mail.html").render(
         letter=letter, chart=shown, stop="", organisation=organisation, css=css()
     )  # fmt: skip
@@ -64,18 +65,16 @@ def css() -> str:
     return file.read_text("utf-8").strip()
 
 
-def chart_of(letter: Letter) -> Chart | None:
-    """The one chart of a letter."""
-    found = (x.told.chart for x in letter.trials if x.told.title == letter.charted)
-    return next(found, None)
-
-
 def drawn(chart: Chart) -> Picture:
-    """The chart at twice its size, so that it is sharp on a phone; its words name no table."""
-    png = _png(json.dumps(chart.spec, sort_keys=True), chart)
+    """The chart as drawn for a phone, at three times its size, so that it can be read on one.
+
+    Its words name no table.
+    """
+    png = _png(json.dumps(chart.narrow, sort_keys=True), chart)
     width, height = struct.unpack(">II", png[16:24])
     alt = chart.alt.replace(_BEFORE_PICTURE, "").strip()
-    return Picture(png=png, alt=alt, width=width // 2, height=height // 2)
+    at = WIDTH / width
+    return Picture(png=png, alt=alt, width=WIDTH, height=round(height * at))
 
 
 _kept: dict[str, bytes] = {}
@@ -86,7 +85,7 @@ def _png(spec: str, chart: Chart) -> bytes:
     if spec not in _kept:
         if len(_kept) > _MOST:
             _kept.clear()
-        _kept[spec] = render.png(chart)
+        _kept[spec] = render.png(chart, narrow=True, scale=3.0)
     return _kept[spec]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, make_response, render_template
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from analysis.report.html import policy
-from trials.errors import NotFound
-from trials.mail import subscriptions
+from trials import registry
+from trials.errors import NotFound, SignpostError
+from trials.mail import outbox, subscriptions
+from trials.mail.subscriptions import KINDS
 from trials.settings import Settings
 from trials.store.tables import SentReportRow
 from web.access import public, signed, store
@@ -20,23 +23,51 @@ pages = Blueprint("mails", __name__)
 @pages.get("/m/stop/<token>")
 @public
 def stop(token: str) -> str:
-    """Ask whether a mail is to be stopped: programs that look at links must not stop it."""
-    number = _links().read("stop", token)
+    """Ask what is to be stopped: programs that look at links must not stop anything."""
+    number, key = _links().read_stop(token)
     with store().read() as session:
-        found = subscriptions.load(session, number)
-    return render_template("pages/mail_stop.html", token=token, name=NAMES[found.kind],
-                           stopped=found.state == "ended")  # fmt: skip
+        gone = key if key in subscriptions.left_out(session, number) else ""
+        return _stop_page(session, token, number, key, stopped=gone)
 
 
 @pages.post("/m/stop/<token>")
 @signed
 def stopped(token: str) -> ResponseReturnValue:
-    """Stop it (RFC 8058: sent by a mail program, without cookies; the link is the proof)."""
-    number = _links().read("stop", token)
+    """Stop it (RFC 8058: sent by a mail program, without cookies; the link is the proof).
+
+    A mail program stops what the mail was about: one trial, or the mail as a whole. Somebody on
+    the page may choose the other (``what``: ``all``, or the key of a trial they were told of).
+    """
+    number, key = _links().read_stop(token)
     with store().write() as session:
-        subscriptions.end(session, number, why="by the link of a mail")
-        name = NAMES[subscriptions.load(session, number).kind]
-    return render_template("pages/mail_stop.html", token=token, name=name, stopped=True)
+        wanted = request.form.get("what") or key or "all"
+        if wanted == "all":
+            subscriptions.end(session, number, why="by the link of a mail")
+        elif wanted not in {key, *_told(session, number)}:
+            raise SignpostError("this mail is not about that trial", "choose one from the list")
+        else:
+            subscriptions.leave_out(session, number, wanted, why="by the link of a mail")
+        return _stop_page(session, token, number, key, stopped=wanted)
+
+
+def _stop_page(session: Session, token: str, number: int, key: str, *, stopped: str) -> str:
+    """The page that stops a mail, with both choices, or that says what has been stopped."""
+    found = subscriptions.load(session, number)
+    over = found.state == "ended" and not subscriptions.follows(session, number)
+    return render_template(
+        "pages/mail_stop.html", token=token, name=NAMES[found.kind],
+        stopped="all" if over else stopped, about=registry.titles(session, [key]).get(key, ""),
+        key=key, title=registry.titles(session, [stopped]).get(stopped, ""),
+        others=registry.titles(session, () if key else _told(session, number)),
+    )  # fmt: skip
+
+
+def _told(session: Session, number: int) -> list[str]:
+    """The trials that the last mail of the same kind told its reader of, and no others."""
+    found = subscriptions.load(session, number)
+    kind = next(one for one in KINDS if one == found.kind)
+    last = outbox.last_told(session, kind, found.email)
+    return [] if last is None else sorted(last.basis)
 
 
 @pages.get("/m/confirm/<token>")
