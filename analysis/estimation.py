@@ -15,8 +15,8 @@ from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.estimates import Absent, Estimate, to_json
 from analysis.estimators import arms_of, difference_of, ratio_of
 from analysis.frequentist.dunnett import from_contrasts
-from analysis.frequentist.multiplicity import family, stretched
-from analysis.frequentist.subgroups import interaction, shrink
+from analysis.frequentist.multiplicity import adjust, family, stretched
+from analysis.frequentist.subgroups import LEAST, interaction, shrink
 from analysis.looking import Judged
 from analysis.precision import guarded, symmetric, worst
 from analysis.tables import Grouped
@@ -254,7 +254,8 @@ def segments_json(
     """The pre-specified segments of one metric: each level by itself, and partially pooled.
 
     ``shrunk`` is the first treatment's effect pulled towards the average over the levels; each
-    contrast carries its own.
+    contrast carries its own. A level with fewer than fifty units in an arm is counted and nothing
+    more: neither its rates nor its effect would say anything, but they would be read.
     """
     if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
         return []
@@ -265,15 +266,15 @@ def _segment(
     trial: Trial, metric: Metric, table: Grouped, by: str, school: School
 ) -> list[dict[str, Any]]:
     levels = table.segments[by].levels
-    found = [_of_metric(trial, metric, table.segment(by, level), school) for level in levels]
+    parts = [table.segment(by, level) for level in levels]
+    found = [_of_level(trial, metric, part, school) for part in parts]
     pooled = [
         _shrunk(trial, metric, [contrasts_[k].difference for contrasts_ in found])
         for k in range(len(found[0]))
     ]
     return [
         {
-            "by": by, "level": level,
-            "arms": arms_json(metric, table.segment(by, level)),
+            "by": by, "level": level, "arms": _level_arms(metric, parts[i]),
             "contrasts": [
                 {**contrast.to_json(), "shrunk": pooled[k][i]} for k, contrast in enumerate(mine)
             ],
@@ -281,6 +282,27 @@ def _segment(
         }
         for i, (level, mine) in enumerate(zip(levels, found, strict=True))
     ]  # fmt: skip
+
+
+def _of_level(trial: Trial, metric: Metric, part: Grouped, school: School) -> list[Contrast]:
+    """The contrasts within one level; none where an arm has too few units there."""
+    n = part.per_arm()[0]
+    few = Absent(
+        "too-few-units", f"Fewer than {LEAST} {trial.about.unit}s in an arm of this group."
+    )
+    absent = iter(_of_metric(trial, metric, few, school))
+    known = iter(_of_metric(trial, metric, part, school))
+    others = [i for i, arm in enumerate(trial.arms) if not arm.control]
+    return [
+        a if min(n[i], n[part.control]) < LEAST else k
+        for i, a, k in zip(others, absent, known, strict=True)
+    ]
+
+
+def _level_arms(metric: Metric, part: Grouped) -> list[dict[str, Any]]:
+    """The arms of one level; of one with too few units no more than how many there are."""
+    blank = {"mean": None, "sd": None, "low": None, "high": None}
+    return [a if a["n"] >= LEAST else {**a, **blank} for a in arms_json(metric, part)]
 
 
 def _shrunk(
@@ -303,7 +325,11 @@ def _shrunk(
 
 
 def interactions_json(table: Grouped | Absent, metric: Metric) -> list[dict[str, Any]]:
-    """Whether each arm's effect differs between the levels of each pre-specified segment."""
+    """Whether each arm's effect differs between the levels of each pre-specified segment.
+
+    ``p_adjusted`` is Holm's over all of the metric's tests, so that planning many segments does not
+    find a difference between groups by chance.
+    """
     if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
         return []
     found = []
@@ -314,4 +340,8 @@ def interactions_json(table: Grouped | Absent, metric: Metric) -> list[dict[str,
             test = interaction(table, by, i)
             told = test.to_json() if isinstance(test, Absent) else {"p": test.p, "f": test.f}
             found.append({"by": by, "arm": arm, **told})
-    return found
+    adjusted = adjust([one.get("p") for one in found], "holm")
+    return [
+        one if p is None else {**one, "p_adjusted": p}
+        for one, p in zip(found, adjusted, strict=True)
+    ]

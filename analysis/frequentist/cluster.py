@@ -109,8 +109,13 @@ def is_nested(cluster: Ints, group: Ints) -> bool:
 
 def too_wide(cluster: Ints, group: Ints) -> bool:
     """Whether the group cannot be absorbed and would be too many columns for so many clusters."""
-    size = len(np.unique(cluster)) * float(len(np.unique(group))) ** 2
+    size = distinct(cluster) * float(distinct(group)) ** 2
     return size > _LARGEST and not is_nested(cluster, group)
+
+
+def distinct(codes: Ints) -> int:
+    """How many different codes (from 0) there are: counted, which sorting would take longer for."""
+    return int(np.count_nonzero(np.bincount(codes)))
 
 
 def cluster_sums(fitted: Fit) -> ClusterSums:
@@ -149,7 +154,8 @@ def cr_covariance(
     """
     sums = cluster_sums(fitted) if sums is None else sums
     parts = np.array([_contributions(fitted, f, kind, sums) for f in functionals])
-    covariance: Floats = parts @ parts.T
+    # Not a matrix product: for one long row a threaded BLAS costs more than the sum itself.
+    covariance: Floats = np.einsum("ig,jg->ij", parts, parts)
     if kind != "CR1":
         return covariance
     clusters, n = sums.count, fitted.units

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Absent
-from analysis.frequentist.cluster import Robust, robust, too_wide
+from analysis.frequentist.cluster import Robust, distinct, robust, too_wide
 from analysis.frequentist.regression import Cells, Functional
 from analysis.tables import Floats, Grouped, Ints, Key
 
@@ -121,7 +121,7 @@ def _lacking(two: Grouped, arm: int, versus: int) -> Absent | None:
 
 
 def _clusters(table: Grouped, arm: int) -> int:
-    return 0 if table.cluster is None else len(np.unique(table.cluster.codes[table.arm == arm]))
+    return 0 if table.cluster is None else distinct(table.cluster.codes[table.arm == arm])
 
 
 def _strata(known: Grouped, two: Grouped) -> tuple[Ints, Floats]:

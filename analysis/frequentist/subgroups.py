@@ -25,6 +25,7 @@ LEAST = 50
 
 _GRID = 1601
 _SPAN = 60.0
+_NEGLIGIBLE = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def shrink(
         raise ValueError("standard errors are positive")
     if len(y) < 2 or (len(y) < 3 and tau_scale is None):
         return Absent("too-few-levels", "Too few levels to learn how much they differ.")
-    tau, weight = _tau_grid(y, s, tau_scale)
+    tau, weight = _supported(*_tau_grid(y, s, tau_scale))
     precision = 1 / (s**2 + tau[:, None] ** 2)
     centre_var = 1 / precision.sum(axis=1)
     centre = centre_var * (precision @ y)
@@ -204,6 +205,12 @@ def _tau_grid(y: Floats, s: Floats, scale: float | None) -> tuple[Floats, Floats
     return tau, weight / weight.sum()
 
 
+def _supported(tau: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """The grid without points whose weight cannot move a printed digit."""
+    some = weight > _NEGLIGIBLE * weight.max()
+    return tau[some], weight[some] / weight[some].sum()
+
+
 def _mixture(weight: Floats, means: Floats, variances: Floats, level: float) -> Estimate:
     """Mean, deviation and quantiles of a mixture of normals."""
     deviations = np.sqrt(variances)
@@ -214,7 +221,9 @@ def _mixture(weight: Floats, means: Floats, variances: Floats, level: float) -> 
         def gap(value: float) -> float:
             return float(weight @ special.ndtr((value - means) / deviations)) - q
 
-        return float(optimize.brentq(gap, mean - 40 * sd, mean + 40 * sd))
+        # Cantelli's inequality brackets a quantile of any distribution.
+        below, above = math.sqrt((1 - q) / q), math.sqrt(q / (1 - q))
+        return float(optimize.brentq(gap, mean - below * sd, mean + above * sd, rtol=1e-10))
 
     tail = (1 - level) / 2
     return Estimate(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from analysis.estimates import Absent
 from analysis.report import marks, phrases
 from analysis.report.chart import Chart, composed
 from analysis.report.comparison import Contrast, contrasts
 from analysis.report.effects import difference, effect_cells, shared_base
-from analysis.report.figures import capital, plural
+from analysis.report.figures import capital, listed, p_value, plural
 from analysis.report.marks import Panel, Row, Rule
 from analysis.report.reading import (
     Interval,
     Json,
+    finite,
     interval,
     metric_title,
     parts,
@@ -26,12 +28,13 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
     With several new versions there is one line a group and version.
     """
     metric, entry = trial.primary, primary_entry(trial, result)
-    told = [
+    every = [
         (group_name(segment), contrast, interval(segment.get("shrunk")))
         for segment in parts(entry, "segments")
         for contrast in contrasts(trial, metric, segment)
-        if contrast.standing != "absent"
     ]
+    told = [one for one in every if one[1].standing != "absent"]
+    left = list(dict.fromkeys(name for name, c, _ in every if _too_few(c)))
     if not told:
         return None
     scale = shared_base(metric, [c for _, c, _ in told]) or 1
@@ -51,7 +54,13 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
         "segments",
         [panel],
         title="Effect in each group",
-        conclusion=_segments_conclusion([c for _, c, _ in told]),
+        conclusion=" ".join(
+            [
+                _segments_conclusion([c for _, c, _ in told]),
+                *_tested(trial, entry),
+                *_left_out(left),
+            ]
+        ),
         columns=("Group", "Version", "Difference", "Range", "Pooled with the other groups"),
         rows=[_segment_cells(name, c, pooled) for name, c, pooled in told],
     )
@@ -87,13 +96,38 @@ def _segment_row(trial: Trial, name: str, c: Contrast, pooled: object, scale: in
 
 
 def _segments_conclusion(told: list[Contrast]) -> str:
-    """Whether the estimates point one way; never that groups differ, which this does not test."""
+    """Whether the estimates point one way; whether groups differ is for :func:`_tested` to say."""
     known = [d.estimate for c in told if isinstance(d := c.difference, Interval)]
     signs = {estimate > 0 for estimate in known if estimate != 0}
     way = "The estimates point the same way in every group."
     if len(signs) > 1:
         way = "The estimates do not all point the same way."
     return f"{way} Groups are smaller than the trial, so their ranges are wider."
+
+
+def _tested(trial: Trial, entry: Json) -> list[str]:
+    """What the interaction tests say, adjusted for how many there are; nothing without one."""
+    tests = [t for t in parts(entry, "interactions") if finite(t.get("p_adjusted")) is not None]
+    if not tests:
+        return []
+    first = min(tests, key=lambda t: (t["p_adjusted"], t["p"]))
+    among = f", adjusted for {len(tests)} such tests" if len(tests) > 1 else ""
+    p = f"(p {'' if first['p_adjusted'] < 0.001 else '= '}{p_value(first['p_adjusted'])}{among})"
+    if first["p_adjusted"] > trial.analysis.alpha:
+        return [f"A test finds no sign that the effect differs between groups {p}."]
+    by = text(first, "by", "group").replace("_", " ").replace("-", " ")
+    return [f"The effect differs by {by} more than chance would explain {p}."]
+
+
+def _left_out(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    return [f"Too few in an arm to say anything by themselves: {listed(names)}."]
+
+
+def _too_few(contrast: Contrast) -> bool:
+    found = contrast.difference
+    return isinstance(found, Absent) and found.code == "too-few-units"
 
 
 def _segment_cells(name: str, contrast: Contrast, pooled: object) -> tuple[str, ...]:

@@ -1,0 +1,88 @@
+"""Pre-specified groups, from the trial file to the result and the report's sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from analysis.report.groups import segments_chart
+from trials.definition import toml
+
+TRIAL = """
+[trial]
+key = "grouped"
+title = "Grouped"
+unit = "account"
+[[arms]]
+key = "c"
+control = true
+[[arms]]
+key = "t"
+[[metrics]]
+key = "paid"
+role = "primary"
+kind = "proportion"
+source = "outcomes"
+better = "higher"
+[analysis]
+segments = ["area", "online"]
+"""
+RNG = np.random.default_rng(20261129)
+N = 1200
+AREA = np.where(np.arange(N) < 40, "west", np.where(RNG.random(N) < 0.5, "east", "north"))
+ONLINE = RNG.random(N) < 0.5
+ARM = np.arange(N) % 2
+PAID = RNG.random(N) < 0.3 + 0.25 * (ARM * (AREA == "east"))
+
+
+@pytest.fixture
+def result(analysed):
+    units = "unit,arm,area,online\n" + "".join(
+        f"U{i},{'ct'[ARM[i]]},{AREA[i]},{'yes' if ONLINE[i] else 'no'}\n" for i in range(N)
+    )
+    paid = "unit,paid\n" + "".join(f"U{i},{int(PAID[i])}\n" for i in range(N))
+    return analysed(TRIAL, units, paid, school="frequentist")
+
+
+def level(result, by, name):
+    entries = result["metrics"][0]["segments"]
+    return next(s for s in entries if (s["by"], s["level"]) == (by, name))
+
+
+def test_groups_of_fewer_than_fifty_in_an_arm_are_counted_and_not_judged(result):
+    small = level(result, "area", "west")
+    assert [arm["n"] for arm in small["arms"]] == [20, 20]
+    assert {arm[key] for arm in small["arms"] for key in ("mean", "sd", "low", "high")} == {None}
+    contrast = small["contrasts"][0]
+    for part in ("difference", "ratio", "unadjusted"):
+        assert contrast[part]["absent"] == "too-few-units"
+    assert contrast["shrunk"] is None
+    assert level(result, "area", "east")["contrasts"][0]["difference"]["se"] > 0
+
+
+def test_interactions_are_those_of_a_regression_by_row_and_adjusted_together(result):
+    found = {t["by"]: t for t in result["metrics"][0]["interactions"]}
+    kept = AREA != "west"
+    for by, group, rows in (("area", AREA == "north", kept), ("online", ONLINE, kept | True)):
+        t, g = ARM[rows].astype(float), group[rows].astype(float)
+        x = np.column_stack([np.ones(rows.sum()), t, g, t * g])
+        fit = sm.OLS(PAID[rows].astype(float), x).fit(cov_type="HC2")
+        assert found[by]["f"] == pytest.approx(fit.tvalues[3] ** 2, rel=1e-9)
+    raw = sorted(t["p"] for t in found.values())
+    adjusted = sorted(t["p_adjusted"] for t in found.values())
+    assert adjusted == pytest.approx([2 * raw[0], max(2 * raw[0], raw[1])])
+
+
+def test_the_report_says_whether_groups_differ_and_which_were_too_small(result):
+    trial = toml.read(TRIAL)
+    told = segments_chart(trial, result).conclusion
+    p = min(t["p_adjusted"] for t in result["metrics"][0]["interactions"])
+    assert p < 0.05
+    assert "The effect differs by area more than chance would explain (p " in told
+    assert "adjusted for 2 such tests" in told
+    assert told.endswith("Too few in an arm to say anything by themselves: Area: west.")
+    for test in result["metrics"][0]["interactions"]:
+        test["p_adjusted"] = 0.4
+    told = segments_chart(trial, result).conclusion
+    assert "no sign that the effect differs between groups (p = 0.400" in told
