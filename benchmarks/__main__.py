@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("assignment", "lists", "analysis_rows", "estimates", "capacity", "posterior")
+BENCHMARKS = ("assignment", "lists", "analysis_rows", "estimates", "capacity", "posterior", "pages")
 
 for name in sys.argv[1:] or BENCHMARKS:
     print(f"\n== {name}", flush=True)
