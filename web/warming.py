@@ -1,4 +1,4 @@
-"""Making the cases for scaling before anybody asks, so that no visitor waits for the first."""
+"""What is slow the first time, done before anybody asks: the cases for scaling, and drawing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.casework import totals
+from analysis.report import render
 from trials.errors import SignpostError
 
 _log = logging.getLogger("signpost.cases")
 
 
 def begin(app: Flask) -> threading.Thread:
-    """Make every case once, in a thread beside the pages of a process that has just started."""
-    thread = threading.Thread(target=_warm, args=(app,), name="cases", daemon=True)
+    """Do it in a thread beside the pages of a process that has just started."""
+    thread = threading.Thread(target=_warm, args=(app,), name="warming", daemon=True)
     thread.start()
     return thread
 
 
 def _warm(app: Flask) -> None:
+    render.warm()
     try:
         with app.extensions["store"].read() as session:
             totals.portfolio(session)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from analysis.bayesian.posterior import Posterior, Rope
 from analysis.bayesian.priors import Better, EffectPrior, NormalPrior
@@ -50,6 +50,8 @@ class Normals:
     means: Floats
     sds: Floats
     weights: Floats
+    _found: dict[float, float] = field(default_factory=dict, compare=False, repr=False)
+    """Quantiles found before: a page asks for the same ends several times."""
 
     @property
     def mean(self) -> float:
@@ -67,13 +69,14 @@ class Normals:
         return float(self.weights @ special.ndtr((x - self.means) / self.sds))
 
     def quantile(self, probability: float) -> float:
-        """The value with this much probability below it, by bisection."""
+        """The value with this much probability below it."""
+        if probability in self._found:
+            return self._found[probability]
         low = float(np.min(self.means - 40 * self.sds))
         high = float(np.max(self.means + 40 * self.sds))
-        for _ in range(80):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.below(middle) < probability else (low, middle)
-        return (low + high) / 2
+        found = optimize.brentq(lambda x: self.below(x) - probability, low, high, xtol=1e-13)
+        self._found[probability] = float(found)
+        return self._found[probability]
 
     def spread_out(self, size: int) -> Floats:
         """Draws that stand for the mixture: its quantiles at equally spaced probabilities."""

@@ -35,6 +35,11 @@ def png(chart: Chart, *, scale: float = 2.0, narrow: bool = False) -> bytes:
     return drawn
 
 
+def warm() -> None:
+    """Load what draws charts, which takes some seconds, before anybody waits for one."""
+    _finished('{"data": {"values": []}, "mark": "bar"}', "nothing", "chart-warm")
+
+
 @lru_cache(maxsize=256)
 def _finished(spec: str, alt: str, ident: str) -> str:
     import vl_convert  # loads slowly, and most processes never draw
