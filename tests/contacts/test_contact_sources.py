@@ -386,6 +386,20 @@ def test_ga4_events_tell_who_saw_which_variant_in_json_and_csv():
     assert google_analytics.complete_until(at("2022-07-04T00:00:00")) == at("2022-07-01T00:00:00")
 
 
+@pytest.mark.parametrize(
+    ("text", "experiment", "arm"),
+    [("SPST-page-B", "page", "B"), ("SPST-waste-page-B", "waste-page", "B"),
+     ("SPST-page-one-thing", "page-one", "thing"), ("AB2-a.b_c-B.2", "a.b_c", "B.2")],
+)  # fmt: skip
+def test_a_ga4_variant_is_what_follows_the_last_dash(text, experiment, arm):
+    csv = (
+        "event_name,event_timestamp,user_pseudo_id,exp_variant_string\n"
+        f"experience_impression,1656927000123456,123.456,{text}\n"
+    )
+    (found,) = google_analytics.read(io.BytesIO(csv.encode()))
+    assert (found.experiment, found.arm) == (experiment, arm)
+
+
 def test_ga4_totals_refuse_more_goals_than_sessions():
     data = b'Variant,Sessions,Goals\nA,"1,000",31\nB,990,n/a\nC,10,11\nD,#####,1\n'
     first, second, *refused = google_analytics.read_totals(io.BytesIO(data))

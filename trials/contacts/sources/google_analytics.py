@@ -2,9 +2,11 @@
 
 Two files are read. The event export (BigQuery's daily tables as JSON lines or Parquet, or a CSV
 with one column for each parameter) gives one :class:`WebExposure` for each
-``experience_impression``, whose ``exp_variant_string`` is ``TOOL-EXPERIMENT-VARIANT``. The
-aggregate CSV (variant, sessions, goals) gives :class:`VariantTotals`, which needs no consent and
-no client id at all.
+``experience_impression``, whose ``exp_variant_string`` is ``TOOL-EXPERIMENT-VARIANT``: the tool
+ends at the first dash, the variant begins after the last, and the experiment may hold dashes. Who
+knows a trial's key takes that from the whole first, so that its arms may hold dashes too
+(:mod:`trials.importing.met`). The aggregate CSV (variant, sessions, goals) gives
+:class:`VariantTotals`, which needs no consent and no client id at all.
 
 Late events keep arriving for three days, so a day counts as complete only when an export reaches
 :data:`LATE_DAYS` beyond it (:func:`complete_until`).
