@@ -136,5 +136,5 @@ def _pooled_json(learned: Learned | Absent) -> dict[str, Any]:
             ]
             for by, groups in learned.by.items()
         },
-        "random_effects": {k: pools.textbook_json(v) for k, v in learned.textbook.items()},
+        "random_effects": {k: v.to_json() for k, v in learned.textbook.items()},
     }  # fmt: skip

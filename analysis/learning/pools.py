@@ -11,8 +11,8 @@ import numpy as np
 
 from analysis.bayesian.pooling import Finding, Normals, Pooled, pool
 from analysis.bayesian.priors import EffectPrior
-from analysis.bayesian.random_effects import Method, RandomEffects, random_effects
 from analysis.estimates import Absent
+from analysis.frequentist import meta
 
 AVERAGE = EffectPrior(
     mean=0.0, sd=0.5, label="portfolio",
@@ -21,7 +21,7 @@ AVERAGE = EffectPrior(
 """The prior on the average ln ratio."""
 SPREAD = 0.25
 """The scale of the half-normal priors of the spread between trials and between groups."""
-METHODS: tuple[tuple[Method, str], ...] = (("dl", "dersimonian-laird"), ("reml", "reml"))
+METHODS: tuple[meta.TauMethod, ...] = ("dersimonian-laird", "reml")
 OTHERS = "others"
 
 
@@ -51,13 +51,35 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Textbook:
+    """The average by a textbook's random effects, with two intervals.
+
+    The normal one, and Hartung and Knapp's, which few trials need.
+    """
+
+    normal: meta.Pooled
+    knapp_hartung: meta.Pooled
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, with the average as a ratio beside."""
+        made, one = self.normal, self.normal.mean
+        return {
+            "estimate": one.to_json(), "knapp_hartung": self.knapp_hartung.mean.to_json(),
+            "tau2": made.tau2, "q": made.q, "q_p": made.q_p, "i2": made.i2,
+            "prediction": None if made.prediction is None else list(made.prediction),
+            "ratio": {"estimate": math.exp(one.estimate), "low": math.exp(one.low),
+                      "high": math.exp(one.high)},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """What all trials say together, in logarithms of ratios."""
 
     tagged: tuple[Tagged, ...]
     all_trials: Pooled
     by: dict[str, tuple[Group, ...]]
-    textbook: dict[str, RandomEffects | Absent]
+    textbook: dict[str, Textbook | Absent]
 
     def shrunk(self, key: str) -> Normals | None:
         """A trial's effect as all trials together make it credible."""
@@ -87,7 +109,7 @@ def learn(tagged: Sequence[Tagged]) -> Learned | Absent:
             "channel": _groups(found, lambda t: t.channel or "not said"),
             "area": _groups(found, lambda t: t.area),
         },
-        textbook={name: _textbook(found, method) for method, name in METHODS},
+        textbook={method: _textbook(found, method) for method in METHODS},
     )  # fmt: skip
 
 
@@ -113,10 +135,14 @@ def _technique(tagged: Sequence[Tagged], family: str) -> Group:
     return next(g for g in groups if g.name == family)
 
 
-def _textbook(tagged: Sequence[Tagged], method: Method) -> RandomEffects | Absent:
+def _textbook(tagged: Sequence[Tagged], method: meta.TauMethod) -> Textbook | Absent:
     y = np.array([t.finding.estimate for t in tagged])
-    v = np.array([t.finding.se for t in tagged]) ** 2
-    return random_effects(y, v, method=method)
+    se = np.array([t.finding.se for t in tagged])
+    normal = meta.pool(y, se, tau=method, hartung_knapp=False)
+    scaled = meta.pool(y, se, tau=method)
+    if isinstance(normal, Absent):
+        return normal
+    return scaled if isinstance(scaled, Absent) else Textbook(normal=normal, knapp_hartung=scaled)
 
 
 def informed_prior(
@@ -148,15 +174,3 @@ def ratio(found: Normals) -> dict[str, float]:
     """A posterior of a logarithm as a ratio: its median with its 95% range."""
     low, middle, high = (found.quantile(p) for p in (0.025, 0.5, 0.975))
     return {"estimate": math.exp(middle), "low": math.exp(low), "high": math.exp(high)}
-
-
-def textbook_json(found: RandomEffects | Absent) -> dict[str, Any]:
-    """A textbook's pooled estimate as data, with its ratio beside."""
-    if isinstance(found, Absent):
-        return found.to_json()
-    one = found.estimate
-    return {
-        **found.to_json(),
-        "ratio": {"estimate": math.exp(one.estimate), "low": math.exp(one.low),
-                  "high": math.exp(one.high)},
-    }  # fmt: skip

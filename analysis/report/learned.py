@@ -247,12 +247,9 @@ def _textbook(learned: Learned) -> tuple[tuple[str, ...], ...]:
         if isinstance(found, Absent):
             rows.append((names[key], found.why, "–", "–"))
             continue
-        new = found.prediction
-        told = "–" if isinstance(new, Absent) else f"{_signed(new[0])} to {_signed(new[1])}"
-        for how, one in (("", found.estimate), (", Hartung–Knapp", found.knapp_hartung)):
-            if isinstance(one, Absent):
-                rows.append((names[key] + how, one.why, "–", "–"))
-            else:
-                rows.append((names[key] + how, _signed(one.estimate),
-                             f"{_signed(one.low)} to {_signed(one.high)}", told))  # fmt: skip
+        for how, made in (("", found.normal), (", Hartung–Knapp", found.knapp_hartung)):
+            one, new = made.mean, made.prediction
+            told = "–" if new is None else f"{_signed(new[0])} to {_signed(new[1])}"
+            rows.append((names[key] + how, _signed(one.estimate),
+                         f"{_signed(one.low)} to {_signed(one.high)}", told))  # fmt: skip
     return tuple(rows)

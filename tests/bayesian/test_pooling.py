@@ -9,7 +9,6 @@ from scipy import stats
 from analysis.bayesian.pooling import Finding, Normals, Pooled, pool
 from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.bayesian.priors import EffectPrior
-from analysis.bayesian.random_effects import RandomEffects, random_effects
 from analysis.bayesian.segments import Shrunk, shrunk_effects
 from analysis.estimates import Absent, Estimate
 
@@ -59,54 +58,9 @@ class TestEightSchools:
         got = [round(x.mean, 2) for x in result.trials]
         assert got == pytest.approx([11.40, 7.89, 6.13, 7.64, 5.13, 6.14, 10.67, 8.46], abs=0.0051)
 
-    def test_fixed_effect_and_dersimonian_laird(self) -> None:
-        y, s = np.array(SCHOOLS, float).T
-        got = random_effects(y, s**2, method="dl")
-        assert isinstance(got, RandomEffects)
-        assert got.estimate.estimate == pytest.approx(7.6856, abs=5e-5)
-        assert got.estimate.se == pytest.approx(4.0719, abs=5e-5)
-        assert got.q == pytest.approx(4.7071, abs=5e-5)
-        assert got.tau2 == 0.0
-        reml = random_effects(y, s**2, method="reml")
-        assert isinstance(reml, RandomEffects)
-        assert reml.tau2 == 0.0
-
 
 class TestBcg:
-    """The BCG vaccine trials: metafor's and Stata's printed digits."""
-
-    @pytest.mark.parametrize(
-        ("method", "mean", "low", "high", "tau2"),
-        [
-            ("equal-effects", -0.4303, -0.5097, -0.3509, 0.0),
-            ("dl", -0.7141, -1.0644, -0.3638, 0.3088),
-            ("reml", -0.7145, -1.0669, -0.3622, 0.3132),
-        ],
-    )
-    def test_pooled(self, method: str, mean: float, low: float, high: float, tau2: float) -> None:
-        got = random_effects(*bcg(), method=method)  # type: ignore[arg-type]
-        assert isinstance(got, RandomEffects)
-        e = got.estimate
-        assert (e.estimate, e.low, e.high) == pytest.approx((mean, low, high), abs=5e-5)
-        assert got.tau2 == pytest.approx(tau2, abs=5e-5)
-
-    def test_heterogeneity(self) -> None:
-        dl, reml = (random_effects(*bcg(), method=m) for m in ("dl", "reml"))
-        pm, ml = (random_effects(*bcg(), method=m) for m in ("pm", "ml"))
-        assert all(isinstance(r, RandomEffects) for r in (dl, reml, pm, ml))
-        assert dl.q == pytest.approx(152.2330, abs=5e-5)  # type: ignore[union-attr]
-        assert dl.i2 == pytest.approx(92.1173, abs=5e-5)  # type: ignore[union-attr]
-        assert reml.i2 == pytest.approx(92.22, abs=5e-3)  # type: ignore[union-attr]
-        assert pm.tau2 == pytest.approx(0.3181, abs=5e-5)  # type: ignore[union-attr]
-        assert ml.tau2 == pytest.approx(0.2800, abs=5e-5)  # type: ignore[union-attr]
-        assert reml.estimate.se == pytest.approx(0.1798, abs=5e-5)  # type: ignore[union-attr]
-
-    def test_hartung_knapp(self) -> None:
-        got = random_effects(*bcg(), method="reml")
-        assert isinstance(got, RandomEffects)
-        assert isinstance(got.knapp_hartung, Estimate)
-        ends = got.knapp_hartung.low, got.knapp_hartung.high
-        assert ends == pytest.approx((-1.1084, -0.3206), abs=5e-5)
+    """The BCG vaccine trials; the textbook's own figures are held beside :func:`meta.pool`."""
 
     def test_posterior_lies_near_reml(self) -> None:
         """With 13 trials and a wide prior the hierarchical mean is within 0.1 se of REML's."""

@@ -284,6 +284,7 @@ def test_other_figures_of_bcg(bcg):
     assert reml.i2 == pytest.approx(92.22, abs=5e-3)
     assert reml.mean.se == pytest.approx(0.180792, abs=5e-7)
     assert (reml.mean.low, reml.mean.high) == pytest.approx((-1.1084, -0.3206), abs=5e-5)
+    assert pool(*bcg, hartung_knapp=False).mean.se == pytest.approx(0.1798, abs=5e-5)
     # metafor's normal prediction interval, -1.866692 to 0.437628, has this half-width over 1.959964.
     half = (0.437628 + 1.866692) / 2 / 1.959964
     classic = pool(*bcg, hartung_knapp=False)

@@ -97,7 +97,9 @@ def test_the_textbook_beside_is_dersimonian_and_lairds(learned):
     tau2 = max(0.0, (q - 3) / (w.sum() - (w**2).sum() / w.sum()))
     star = 1 / (s**2 + tau2)
     found = learned.textbook["dersimonian-laird"]
-    assert found.estimate.estimate == pytest.approx(star @ y / star.sum())
+    assert found.normal.mean.estimate == pytest.approx(star @ y / star.sum())
+    assert found.normal.mean.se == pytest.approx(star.sum() ** -0.5)
+    assert found.knapp_hartung.mean.se >= found.normal.mean.se
 
 
 def test_the_prior_for_the_next_trial_is_the_predicted_change_of_its_rate(learned):
