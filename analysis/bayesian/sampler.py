@@ -214,12 +214,13 @@ def _with_pymc(
     tell("compiling", 0.0)
     model = MODELS[model_key].build(data)
     share = _Share(settings, tell)
+    through = {"mode": "NUMBA"} if numba and not pytensor.configdefaults.config.cxx else None
     trace = pm.sample(
         model=model, draws=settings.draws, tune=settings.tune, chains=settings.chains, cores=1,
         random_seed=seed, progressbar=False, compute_convergence_checks=False,
         nuts_sampler="pymc", target_accept=settings.target_accept, callback=share,
         initvals=None, init="jitter+adapt_diag",
-        compile_kwargs={"mode": "NUMBA"} if numba and not pytensor.configdefaults.config.cxx else None,
+        compile_kwargs=through,
     )  # fmt: skip
     tell("sampling", 1.0)
     why = _WARM.unusable or "it was asked for"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from signed import submit
 
 from analysis.draws import latest_run, pack
-from trials import registry
+from trials import jobs, registry
 from trials.store.tables import PosteriorRow, RunRow
 
 SAYS = {"mean": -0.02, "sd": 0.006, "low": -0.032, "high": -0.008, "probability_better": 0.93}
@@ -59,3 +60,27 @@ def test_without_one_it_says_what_to_do(client):
 def test_it_is_for_those_who_see_statistics(client_as):
     assert client_as("officer").get("/trials/over/posterior").status_code == 403
     assert client_as("analyst").get("/trials/over/posterior").status_code == 200
+
+
+def test_an_analyst_has_the_models_sampled_in_the_background_and_sees_how_far_it_is(app, client_as):
+    analyst = client_as("analyst")
+    asked = submit(analyst, "/trials/over/posterior", {"seed": "7"})
+    assert (asked.status_code, asked.headers["Location"]) == (303, "/trials/over/posterior")
+    with app.extensions["store"].write() as session:
+        job = next(j for j in jobs.latest(session, subject="over") if j.kind == "analyse")
+        assert job.payload == {"trial": "over", "school": "both", "seed": 7}
+        assert job.state == "queued"
+    page = analyst.get("/trials/over/posterior").text
+    assert "The models are being sampled" in page
+    assert f'data-progress="/jobs/{job.id}/panel"' in page
+    assert "Sample again" not in page  # one run at a time
+    assert "It is 93% likely that" in page
+    with app.extensions["store"].write() as session:
+        jobs.cancel(session, job.id)
+    assert "Sample again" in analyst.get("/trials/over/posterior").text
+
+
+def test_a_seed_that_is_none_is_refused_beside_its_field(client_as):
+    told = submit(client_as("analyst"), "/trials/over/posterior", {"seed": "0"})
+    assert told.status_code == 400
+    assert "Enter a whole number from 1" in told.text

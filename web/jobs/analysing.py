@@ -32,7 +32,9 @@ def analyse(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
     if (done := _earlier(store, order)) is not None:
         return done
     progress("Reading the log and computing", None)
-    result = study.analyse(store, order)
+    result = study.analyse(
+        store, order, lambda stage, share: progress(f"Sampling {stage}", int(100 * share))
+    )
     _tell(store, order.key, result["run"]["id"])
     progress("Counting", None)
     found = counting.take(store, order.key)

@@ -1,20 +1,23 @@
-"""The posterior report of a trial and its downloads: shown from the store, never sampled here."""
+"""The posterior report of a trial and its downloads: shown from the store, sampled by a worker."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from analysis.draws import Latest, latest
 from analysis.report.posterior import exports
 from analysis.report.posterior.view import posterior_page
 from analysis.report.withhold import sentence
-from trials import registry
-from trials.errors import NotFound
-from web.access import Permission, needs, store
-from web.next_step import Way
+from trials import clock, jobs, registry
+from trials.errors import Conflict, NotFound
+from web import present_jobs
+from web.access import Permission, may, needs, signed_in, store
+from web.filled import Filled, sent
 
 pages = Blueprint("posterior", __name__)
+
+LARGEST_SEED = 2**31 - 1
 
 MIMES = {
     "csv": "text/csv; charset=utf-8",
@@ -25,11 +28,38 @@ MIMES = {
 
 @pages.get("/trials/<key>/posterior")
 @needs(Permission.SEE_STATISTICS)
-def index(key: str) -> ResponseReturnValue:
+def index(key: str) -> str:
     """The posterior report of a trial's newest run that has one."""
+    return _page(key, Filled())
+
+
+@pages.post("/trials/<key>/posterior")
+@needs(Permission.ANALYSE)
+def sample(key: str) -> ResponseReturnValue:
+    """Ask for the plan to be run by both schools, its models sampled, in the background."""
+    filled = sent()
+    seed = filled["seed"] or "1"
+    if not (seed.isascii() and seed.isdigit() and 1 <= int(seed) <= LARGEST_SEED):
+        says = f"Enter a whole number from 1 to {LARGEST_SEED:,}, or leave it empty"
+        return _page(key, filled.wrong("seed", says)), 400
+    with store().write() as session:
+        if not registry.load(session, key).locked:
+            raise Conflict("the plan is not locked yet", "launch the trial first")
+        jobs.enqueue(
+            session, "analyse", payload={"trial": key, "school": "both", "seed": int(seed)},
+            subject=key, actor=signed_in().email,
+            key=f"posterior/{key}/{filled['once'] or clock.now().isoformat()}",
+        )  # fmt: skip
+    return redirect(url_for("posterior.index", key=key), 303)
+
+
+def _page(key: str, filled: Filled) -> str:
     with store().read() as session:
-        trial = registry.definition_of(registry.row_of(session, key))
+        record = registry.load(session, key)
         found = latest(session, key)
+        asked = [job for job in jobs.latest(session, subject=key, limit=20)
+                 if job.kind == "analyse"]  # fmt: skip
+    trial = record.definition
     why, then = (
         "There is no posterior yet",
         (
@@ -42,10 +72,12 @@ def index(key: str) -> ResponseReturnValue:
         found, why = None, f"{held}."
         then = "The posterior report opens at the look that the plan declares."
     shown = None if found is None else posterior_page(trial, found.document)
+    failed = asked[0] if asked and asked[0].state == "failed" else None
+    told = next((job for job in asked if not job.over), failed)
     return render_template(
         "pages/posterior.html", key=key, title=trial.about.title, shown=shown, why=why, then=then,
-        ways=(Way("Bring the result up to date", "results.index", {"key": key}),),
-        commands=commands,
+        filled=filled, commands=commands, can_sample=may(Permission.ANALYSE) and record.locked,
+        page=present_jobs.page(told) if told else None,
     )  # fmt: skip
 
 

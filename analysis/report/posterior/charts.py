@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analysis.report import marks
-from analysis.report.chart import Chart, composed
+from analysis.report.chart import Chart, composed, finished
 from analysis.report.figures import capital, chance, day, percent, significant
 from analysis.report.groups import group_name
 from analysis.report.marks import Panel, Row, Rule
-from analysis.report.posterior import curves
+from analysis.report.posterior import curves, ranks
 from analysis.report.posterior.curves import Picture
 from analysis.report.posterior.telling import Scale, name_of, primary_scale, scale_of
 from analysis.report.reading import Json, arm_title, finite, part, parts, text
@@ -384,3 +384,39 @@ def _placed(check: Json) -> tuple[float, str] | None:
     room = (high - middle) if observed >= middle else (middle - low)
     place = 0.0 if observed == middle else (observed - middle) / room if room > 0 else 3.0
     return max(-3.0, min(place, 3.0)), f"{significant(low)} to {significant(high)}"
+
+
+def chains(document: Json) -> Chart | None:
+    """Rank plots (Vehtari et al. 2021): how often each chain visits each part of the posterior."""
+    shown = [(text(m, "name"), own) for m in parts(document, "models")
+             if (own := [c for c in parts(m, "chains") if c.get("counts")])]  # fmt: skip
+    if not shown:
+        return None
+    rows, shares = [], []
+    for name, own in shown:
+        for chain in own:
+            counts = [int(c) for c in chain["counts"]]
+            even = sum(counts) / len(counts)
+            least, most = min(counts) / even, max(counts) / even
+            shares += [least, most]
+            rows.append(
+                (
+                    f"{name}, chain {chain['chain']}",
+                    significant(float(chain["mean"])),
+                    significant(float(chain["sd"])),
+                    percent(least, 0),
+                    percent(most, 0),
+                )
+            )
+    return finished(
+        "posterior-ranks",
+        lambda width: marks.framed(
+            [ranks.picture(name, own, width) for name, own in shown[: ranks.MOST]]
+        ),
+        title="Do the chains tell the same story?",
+        conclusion="Level bars mean that every chain visits every part of the posterior alike. "
+        f"Here a bar is between {percent(min(shares), 0)} and {percent(max(shares), 0)} of the "
+        "even share (the line).",
+        columns=("Model and chain", "Mean", "Standard deviation", "Lowest bar", "Highest bar"),
+        rows=rows,
+    )

@@ -105,12 +105,16 @@ def heads(trial: Trial, document: Json) -> list[str]:
 
 
 def _drawn(key: str, title: str, *found: Chart | None) -> Section | None:
-    shown = tuple(
+    shown = _shown(*found)
+    return Section(key=key, title=title, charts=shown) if shown else None
+
+
+def _shown(*found: Chart | None) -> tuple[Shown, ...]:
+    return tuple(
         Shown(chart=c, svg=render.svg(c), narrow=render.svg(c, narrow=True))
         for c in found
         if c is not None
     )
-    return Section(key=key, title=title, charts=shown) if shown else None
 
 
 def _decision(trial: Trial, document: Json) -> Section | None:
@@ -187,7 +191,7 @@ def _diagnostics(document: Json) -> Section | None:
     models = parts(document, "models")
     if not models:
         return None
-    rows, chains, says = [], [], []
+    rows, says = [], []
     for model in models:
         name, found = text(model, "name"), part(model, "diagnostics")
         why = text(part(model, "absent"), "why") or text(model, "set_aside")
@@ -201,15 +205,6 @@ def _diagnostics(document: Json) -> Section | None:
                 "yes" if model.get("used") else "no",
             )
         )
-        chains += [
-            (
-                f"{name}, chain {c['chain']}",
-                significant(float(c["mean"])),
-                significant(float(c["sd"])),
-                _flat(c),
-            )
-            for c in parts(model, "chains")
-        ]
     tables = [
         Figures(
             caption="Diagnostics of every model, the worst of all its quantities",
@@ -226,20 +221,18 @@ def _diagnostics(document: Json) -> Section | None:
             rows=tuple(rows),
         )
     ]
-    if chains:
-        tables.append(
-            Figures(
-                caption="The chains of the first effect",
-                rows=tuple(chains),
-                columns=("Chain", "Mean", "Standard deviation", "Rank counts"),
-            )
-        )
     gate = (
         "A model gives a number only with R-hat at most 1.01, 400 effective draws, no "
         "divergence and energy above 0.3. One that fails is run once more with smaller steps; "
         "one that fails again is not reliable and shows no number."
     )
-    return Section(key="diagnostics", title="Diagnostics", says=(gate, *says), tables=tuple(tables))
+    return Section(
+        key="diagnostics",
+        title="Diagnostics",
+        says=(gate, *says),
+        tables=tuple(tables),
+        charts=_shown(charts.chains(document)),
+    )
 
 
 def _numbers(found: Json) -> tuple[str, ...]:
@@ -254,11 +247,6 @@ def _numbers(found: Json) -> tuple[str, ...]:
         one("divergences", 0),
         one("bfmi", 2),
     )
-
-
-def _flat(chain: Json) -> str:
-    counts = [int(c) for c in chain.get("counts") or ()]
-    return f"{min(counts)} to {max(counts)} in each of {len(counts)} bins" if counts else "–"
 
 
 def _models(document: Json) -> Section | None:
