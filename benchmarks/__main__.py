@@ -5,7 +5,10 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("assignment", "lists", "analysis_rows", "estimates", "capacity", "posterior", "pages")
+BENCHMARKS = (
+    "assignment", "lists", "contacts_import", "analysis_rows", "window_metric", "estimates",
+    "deflection_coverage", "capacity", "posterior", "pages",
+)  # fmt: skip
 
 for name in sys.argv[1:] or BENCHMARKS:
     print(f"\n== {name}", flush=True)
