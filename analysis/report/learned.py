@@ -185,8 +185,9 @@ def together(found: Portfolio, learned: Learned) -> Chart:
         "learning-together",
         [_panel([*rows, _row("All trials on average", whole.average, "control")])],
         title="What all trials found, beside each other",
-        conclusion="Each trial is drawn towards what trials found in general, as one that stands "
-        "out has often been lucky as well as good. Left of the line is fewer contacts.",
+        conclusion=f"{heads(learned)[0]} Each trial is drawn towards what trials found in general, "
+        "as one that stands out has often been lucky as well as good. Left of the line is fewer "
+        "contacts.",
         columns=("Trial", "Beside the others", "Range"),
         rows=[(title, _signed(made.mean), span(made)) for title, made in named],
     )  # fmt: skip

@@ -31,8 +31,11 @@ _TO_DO = {
     "adapt": "Agree what to change before it is tested again.",
     "stop": "Record the decision to stop, and what was learned.",
 }
-_NAMES = {"sample-ratio": "Sample ratio", "data-freshness": "Stale data",
-          "guardrail": "Guardrail", "harm": "Possible harm"}  # fmt: skip
+_NAMES = {
+    "sample-ratio": "People are not split as planned (sample ratio)",
+    "data-freshness": "Its data are stale", "guardrail": "A guardrail has been crossed",
+    "harm": "Possible harm",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

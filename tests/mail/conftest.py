@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,3 +85,15 @@ def put(
 def item(store, number):
     with store.read() as session:
         return outbox.load(session, number)
+
+
+def browser_path():
+    """The Chromium to look with; a machine that must have one fails without it."""
+    found = os.environ.get("SIGNPOST_CHROMIUM") or next(
+        (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))),
+        None,
+    )
+    if found is None:
+        says = "no Chromium found; install it with: apt-get install chromium"
+        (pytest.fail if os.environ.get("SIGNPOST_REQUIRE_BROWSER") else pytest.skip)(says)
+    return found

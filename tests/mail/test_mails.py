@@ -162,7 +162,8 @@ def test_an_alarm_is_raised_once_an_episode_and_shows_no_effect(council, found, 
     assert mails.alert(council, found, "early-look") == 0
     keep_result(council, "early-look", broken)
     assert mails.alert(council, found, "early-look") == 1
-    assert written(council)[0].subject == "Alert: An early look: sample ratio"
+    subject = "Alert: An early look: people are not split as planned (sample ratio)"
+    assert written(council)[0].subject == subject
     assert not re.search(r"fewer|more of every", bodies(written(council)[0])[0])
 
 

@@ -22,12 +22,14 @@ CHART = "chart"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A chart as it travels in a mail: its name there, its bytes and what it shows in words."""
+    """A chart as it travels in a mail: its bytes, what it shows in words, and how wide it is.
+
+    It is given no height, so that its words leave no hole where pictures are blocked.
+    """
 
     png: bytes
     alt: str
     width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import date
 
 from analysis.report.chart import Chart
 from analysis.report.digest import Section, when
-from analysis.report.figures import capital, counted, day, sentence
+from analysis.report.figures import capital, counted, day, lower_first, sentence
 from analysis.report.mailed import FIRST, Alarm, Told
 from analysis.report.words import NOTHING
 
@@ -120,7 +120,7 @@ def regular(kind: str, on: date, lines: Sequence[Line], pack: Pack | None = None
 
 def alert(on: date, line: Line, alarm: Alarm) -> Letter:
     """A mail about one thing that cannot wait. It shows no effect."""
-    heading = f"{line.told.title}: {alarm.name.lower()}"
+    heading = f"{line.told.title}: {lower_first(alarm.name)}"
     return Letter(
         kind="alert", name=NAMES["alert"], date=day(on), heading=heading,
         subject=_cut(f"Alert: {heading}"),

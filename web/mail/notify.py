@@ -12,8 +12,10 @@ import email.policy
 from datetime import timedelta
 from typing import Any
 
-from notifications_python_client.errors import HTTPError
+import requests
+from notifications_python_client.errors import HTTPError, InvalidResponse
 from notifications_python_client.notifications import NotificationsAPIClient
+from urllib3.exceptions import NewConnectionError
 
 from trials.mail.outbox import Item
 from trials.mail.settings import MailSettings
@@ -55,6 +57,8 @@ class Notify:
             )  # fmt: skip
         except HTTPError as failure:
             raise _outcome(failure) from None
+        except InvalidResponse:
+            raise InDoubt("the answer of Notify could not be read") from None
         return f"Notify {answer['id']}"
 
     def taken(self, item: Item) -> str | None:
@@ -72,6 +76,8 @@ class Notify:
             found = self._client.get_all_notifications(reference=item.message_id)
         except HTTPError as failure:
             raise Later(_says(failure), everybody=True) from None
+        except InvalidResponse:
+            raise Later("the answer of Notify could not be read", everybody=True) from None
         return next(iter(found["notifications"]), None)
 
 
@@ -85,7 +91,10 @@ def parts(message: bytes) -> tuple[str, str, str | None]:
 
 
 def _outcome(failure: HTTPError) -> Exception:
+    """What a failure means for the message: it waits, it is refused, or nobody knows."""
     status = failure.status_code
+    if _not_reached(failure):
+        return Later("Notify cannot be reached", everybody=True)
     if status == 429:
         return Later(_says(failure), rest=timedelta(minutes=1), everybody=True)
     if status in (401, 403):
@@ -95,6 +104,14 @@ def _outcome(failure: HTTPError) -> Exception:
     if failure.response is None or status >= 500:
         return InDoubt(_says(failure))
     return Later(_says(failure), everybody=True)
+
+
+def _not_reached(failure: HTTPError) -> bool:
+    """Whether no connection was made, so that nothing can have been taken."""
+    cause = failure.__cause__
+    inner = cause.args[0] if cause is not None and cause.args else None
+    never = isinstance(getattr(inner, "reason", None), NewConnectionError)
+    return never or isinstance(cause, requests.ConnectTimeout)
 
 
 def _says(failure: HTTPError) -> str:
