@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,6 +50,23 @@ def export(session: Session, key: str, *, council: str) -> dict[str, Any]:
     return {**content, "hash": digest(content)}
 
 
+def hand_over(session: Session, key: str, *, council: str, actor: str) -> dict[str, Any]:
+    """The same, with a line in the audit log of who took it. Raises as :func:`export`."""
+    made = export(session, key, council=council)
+    audit.record(session, "pack exported", key, actor=actor, detail={"hash": made["hash"]})
+    return made
+
+
+def ready(session: Session) -> list[tuple[str, str]]:
+    """The key and title of every trial whose result may leave, by title."""
+    found = []
+    for one in registry.summaries(session):
+        result = registry.latest_result(session, one.key)
+        if result is not None and sentence(result) is None:
+            found.append((one.key, one.title))
+    return sorted(found, key=lambda pair: pair[1])
+
+
 def digest(content: Mapping[str, Any]) -> str:
     """The SHA-256 of a pack's content, its own hash apart."""
     rest = {k: v for k, v in content.items() if k != "hash"}
@@ -83,6 +102,31 @@ def take_in(session: Session, text: str, *, actor: str) -> str:
 def everything(session: Session) -> list[dict[str, Any]]:
     """Every imported pack, in the order in which they came."""
     return list(session.scalars(sa.select(PackRow.document).order_by(PackRow.id)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A pack that was taken in: whose, of which trial, what it found, when and by whom."""
+
+    council: str
+    trial: str
+    title: str
+    says: str
+    at: datetime
+    actor: str
+
+
+def imported(session: Session) -> list[Imported]:
+    """Every pack taken in, the newest first."""
+    rows = session.scalars(sa.select(PackRow).order_by(PackRow.at.desc(), PackRow.id.desc()))
+    return [
+        Imported(
+            council=row.council, trial=row.trial, title=trial_of(row.document).about.title,
+            says=str(row.document["result"]["verdict"].get("says") or ""), at=row.at,
+            actor=row.actor,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def trial_of(document: Mapping[str, Any]) -> Trial:

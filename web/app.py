@@ -47,6 +47,7 @@ from web.pages.jobs import pages as pages_jobs
 from web.pages.learning import pages as pages_learning
 from web.pages.mailing import pages as pages_mails
 from web.pages.opportunities import pages as pages_opportunities
+from web.pages.packs import pages as pages_packs
 from web.pages.papers import pages as pages_papers
 from web.pages.people import pages as pages_people
 from web.pages.portfolio import pages as pages_portfolio
@@ -67,6 +68,7 @@ BLUEPRINTS = (
     pages_jobs,
     pages_mails,
     pages_learning,
+    pages_packs,
     pages_forecasts,
     pages_posterior,
     pages_schedules,

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analysis.bayesian.forecasts import Score
-from analysis.report.figures import day, percent
+from analysis.bayesian.forecasts import Score, calibration
+from analysis.estimates import Absent
+from analysis.report import render
+from analysis.report.chart import composed
+from analysis.report.figures import counted, day, percent
+from analysis.report.marks import Panel, Row, Rule
+from analysis.report.view import Drawn
 
 if TYPE_CHECKING:
     from analysis.forecasting import Kept
@@ -40,3 +45,44 @@ def says(found: Sequence[Kept]) -> str:
 
 def _chance(probability: float | None) -> str:
     return "–" if probability is None else f"{percent(probability, 0)} likely better"
+
+
+def calibrated(found: Sequence[Kept]) -> Drawn | None:
+    """How often what was said to be this likely came: said against came, in five bins."""
+    pairs = [(k.forecast.probability_better, k.came) for k in found
+             if k.forecast.probability_better is not None and k.came is not None]  # fmt: skip
+    bins = calibration(pairs)
+    if isinstance(bins, Absent):
+        return None
+    names = [f"{percent(b.low, 0)} to {percent(b.high, 0)}" for b in bins]
+    rows = [
+        Row(name=f"Said {name}: {counted(b.n, 'forecast')}",
+            says=f"said {percent(b.said, 0)}, came {percent(b.came, 0)}",
+            value=100 * b.came, low=100 * min(b.said, b.came), high=100 * max(b.said, b.came))
+        for name, b in zip(names, bins, strict=True)
+    ]  # fmt: skip
+    off = sum(b.n * (b.said - b.came) for b in bins) / len(pairs)
+    way = "too hopeful" if off > 0 else "too gloomy"
+    level = "as hopeful as they should have been" if abs(off) < _LEVEL else (
+        f"{way} by {percent(abs(off), 0)} on average")  # fmt: skip
+    few = "" if len(pairs) >= _ENOUGH else (
+        f" With {counted(len(pairs), 'forecast')} this says little yet.")  # fmt: skip
+    chart = composed(
+        "forecast-calibration",
+        [Panel(rows=rows, axis="How likely better, in %: from what was said to what came",
+               rules=(Rule(at=50.0, dash=(4, 4)),))],
+        title="Did what we expected come?",
+        conclusion=f"The dot is what came, the line leads to what was said. Forecasts were "
+        f"{level}.{few}",
+        columns=("Said", "Forecasts", "Said on average", "Came on average"),
+        rows=[(name, f"{b.n:,}", percent(b.said, 0), percent(b.came, 0))
+              for name, b in zip(names, bins, strict=True)],
+    )  # fmt: skip
+    return Drawn(chart=chart, svg=render.svg(chart), narrow=render.svg(chart, narrow=True))
+
+
+_LEVEL = 0.05
+"""Within five points of each other, said and came are taken for alike."""
+
+_ENOUGH = 20
+"""Fewer forecasts than this say little about how good they are."""

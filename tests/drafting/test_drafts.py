@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import sqlalchemy as sa
 
 from trials import audit, registry
 from trials.definition import toml
@@ -11,6 +12,7 @@ from trials.drafting import drafts, signoff, steps
 from trials.drafting.screening import MAY_SIGN, QUESTIONS, screen
 from trials.errors import Conflict, NotPermitted, SignpostError
 from trials.resources import folder
+from trials.store.tables import ForecastRow
 
 OFFICER, OTHER = "officer@wychbridge.example", "second@wychbridge.example"
 MANAGER, DPO = "manager@wychbridge.example", "dpo@wychbridge.example"
@@ -197,6 +199,24 @@ def test_tier_0_is_done_in_one_sitting_by_two_people(store):
     assert kept.state == "launched"
     with pytest.raises(Conflict, match="launched already"):
         launch(store, draft)
+
+
+def test_forecasts_join_the_record_at_launch_and_a_line_that_cannot_is_told_before(store):
+    notes = "Asha, 70%\nBen, 60%, 2 points fewer\nnobody knows"
+    draft = ask(store, begin(store, contents.changed(complete(), {"workshop.forecasts": notes})))
+    with store.read() as session:
+        line = next(c for c in signoff.standing(session, draft).checks if c.key == "forecast")
+    assert line.weight == "advice"
+    assert "Line 3 of the forecasts" in line.says
+    sign(store, draft, "service-manager", by=MANAGER)
+    launch(store, draft)
+    with store.read() as session:
+        kept = session.execute(
+            sa.select(ForecastRow.who, ForecastRow.probability_better, ForecastRow.effect).order_by(
+                ForecastRow.id
+            )
+        ).all()
+    assert [tuple(row) for row in kept] == [("Asha", 0.7, None), ("Ben", 0.6, -0.02)]
 
 
 def test_an_edit_takes_every_approval_back_and_says_so(store):

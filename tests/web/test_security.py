@@ -49,6 +49,7 @@ PATHS = {
     "/m/report/*": 400,
     "/jobs": 200,
     "/learning": 200,
+    "/learning/packs": 200,
     "/trials/fresh/forecasts": 200,
     "/jobs/999": 404,
     "/jobs/999/panel": 404,

@@ -10,7 +10,7 @@ from typing import Literal
 from trials import clock
 from trials.definition.model import Trial
 from trials.drafting import content as contents
-from trials.drafting import steps
+from trials.drafting import forecasts, steps
 from trials.drafting.drafts import Draft
 from trials.drafting.screening import ROLES, Role, Screening
 
@@ -177,12 +177,16 @@ def _timely(trial: Trial | None) -> Check:
 
 def _forecast(draft: Draft) -> Check:
     title = "Somebody has said what they expect"
-    if contents.get(draft.content, "workshop.forecasts"):
+    said, unread = forecasts.parse(str(contents.get(draft.content, "workshop.forecasts") or ""))
+    if unread:
+        says = f"Line {unread[0].line} of the forecasts {unread[0].says}: {forecasts.REMEDY}."
+        return Check(key="forecast", title=title, weight="advice", step="safeguards", says=says)
+    if said:
         return Check(
             key="forecast",
             title=title,
             weight="done",
-            says="The forecasts are kept and compared with the result.",
+            says="The forecasts are kept at launch and compared with the result.",
         )
     return Check(
         key="forecast",

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from trials import audit, clock, lifecycle, registry
 from trials.definition import plan
 from trials.drafting import content as contents
-from trials.drafting import drafts, steps
+from trials.drafting import drafts, forecasts, steps
 from trials.drafting.checklist import Check, Signature, checklist
 from trials.drafting.drafts import Draft
 from trials.drafting.screening import MAY_SIGN, ROLES, Role, Screening, screen
@@ -184,7 +184,7 @@ def waits_for(session: Session, draft: Draft, *, actor: str, account: str) -> tu
 
 
 def launch(session: Session, number: int, *, actor: str, reason: str = "") -> Draft:
-    """Register the trial, lock its plan and go live; or amend the locked plan.
+    """Register the trial, keep its forecasts, lock its plan and go live; or amend the locked plan.
 
     Raises:
         Conflict: something on the checklist stands in the way, or the trial is past that point.
@@ -202,6 +202,8 @@ def launch(session: Session, number: int, *, actor: str, reason: str = "") -> Dr
         lifecycle.amend(session, trial, actor=actor, reason=reason)
     else:
         registry.add(session, trial, actor=actor)
+        notes = contents.get(draft.content, "workshop.forecasts")
+        forecasts.keep(session, trial, notes, actor=actor)
         lifecycle.launch(session, trial.key, actor=actor)
     row.state, row.updated_at, row.updated_by = "launched", clock.now(), actor
     return drafts.load(session, number)

@@ -334,7 +334,7 @@ def _safeguards(content: Content) -> list[Field]:
             path="workshop.forecasts",
             label="What does each of you expect?",
             kind="textarea",
-            hint="A line each, as in: Asha, 2 points fewer calls. Kept, and compared with the result.",
+            hint="A line each: a name, and how likely the new version is to be better. For example: Asha, 70%, or Ben, 60%, 2 points fewer. Kept at launch, and compared with the result.",
         ),
     ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from trials.definition import catalogue
 from trials.definition.model import duration
+from trials.drafting import forecasts
 from trials.drafting.content import Content, get
 from web.drafting import fields, questions
 from web.drafting.fields import Field
@@ -41,7 +42,15 @@ def read(step: str, was: Content, form: Any) -> tuple[dict[str, Any], dict[str, 
         return _metrics(was, _chosen(asked, form))
     if step == "safeguards":
         _safeguards(found)
+        _forecasts(found, wrong)
     return found, wrong
+
+
+def _forecasts(found: dict[str, Any], wrong: dict[str, str]) -> None:
+    _, unread = forecasts.parse(str(found.get("workshop.forecasts") or ""))
+    if unread:
+        first, remedy = unread[0], forecasts.REMEDY
+        wrong["workshop-forecasts"] = f"Line {first.line} {first.says}: {remedy}"
 
 
 def _safeguards(found: dict[str, Any]) -> None:

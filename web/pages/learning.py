@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 
 from analysis.forecasting import everything
 from analysis.portfolio import portfolio
-from analysis.report.forecasts import COLUMNS, rows, says
+from analysis.report.forecasts import COLUMNS, calibrated, rows, says
 from analysis.report.learned import learning_page
 from web.access import Permission, needs, store
 
@@ -21,5 +21,5 @@ def index() -> str:
         found, said = portfolio(session), everything(session)
     return render_template(
         "pages/learning/learning.html", page=learning_page(found), columns=COLUMNS,
-        forecasts=rows(said), forecasts_say=says(said),
+        forecasts=rows(said), forecasts_say=says(said), calibration=calibrated(said),
     )  # fmt: skip
