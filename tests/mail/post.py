@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from conftest import settings_for
 from council import fill, keep_result, settings
 from sample import letter_result
+from sending import settings_for
 
 from analysis.casework import benefits, decisions, steps
 from analysis.casework.benefits import Advance

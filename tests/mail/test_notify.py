@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import item, put
 from notify_server import KEY, NotifyServer
+from sending import item, put
 
 from trials import clock
 from trials.mail import outbox

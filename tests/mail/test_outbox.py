@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import item, put, settings_for
 from mail_server import Server, free_port, slow
+from sending import item, put, settings_for
 
 from trials import clock
 from trials.mail import outbox

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import browser_path
 from mail_server import Server
 from post import ANN, AT, KEY, MO, OUT, received
+from sending import browser_path
 
 from trials.store.engine import Store
 from web.mail.compose import CHART
 
+pytestmark = pytest.mark.xdist_group("post")
 KINDS = ("weekly", "manager", "monthly", "quarterly", "quarterly outside", "reminder",
          "alert: sample-ratio", "alert: guardrail", "alert: harm", "alert: data-freshness")  # fmt: skip
 WITH_CHART = ("weekly", "manager", "monthly", "quarterly", "quarterly outside")
