@@ -158,10 +158,10 @@ def _says(found: CapacityAnswer) -> str:
 
 def _columns(found: CapacityAnswer) -> tuple[str, ...]:
     if found.what_if is None:
-        return ("", "Now")
+        return ("Measure", "Now")
     if _same(found):
-        return ("", "Now", "With the changes")
-    return ("", "Now", "With the changes", "Once fewer callers ring back")
+        return ("Measure", "Now", "With the changes")
+    return ("Measure", "Now", "With the changes", "Once fewer callers ring back")
 
 
 def _same(found: CapacityAnswer) -> bool:

@@ -210,9 +210,8 @@ def _numbers(case: CaseForScaling) -> tuple[Number, ...]:
         Number(value=words.middle(q["npv"], money=True),
                label=f"net present value over {case.years} years",
                spread=_between(words.spread(q["npv"], money=True))),
-        Number(value=_one(words.spread(q["bcr"], places=1), "£"),
-               label="benefit for each £1 of cost",
-               spread=_between(words.spread(q["bcr"], places=1))),
+        Number(value=words.middle(q["bcr"], money=True), label="benefit for each £1 of cost",
+               spread=_between(words.spread(q["bcr"], money=True))),
         Number(value=_one(words.spread(q["payback_months"], places=1)), label="months to pay back",
                spread=_between(words.spread(q["payback_months"], places=1))),
         Number(value=figures.capital(figures.chance(case.probability_npv_positive)),
@@ -220,10 +219,10 @@ def _numbers(case: CaseForScaling) -> tuple[Number, ...]:
     )  # fmt: skip
 
 
-def _one(text: str, unit: str = "") -> str:
+def _one(text: str) -> str:
     """The middle of ``1.4 (0.4 to 3.5)``; a reason instead of a figure stays as a dash."""
     found = text.split(" (", maxsplit=1)[0]
-    return f"{unit}{found}" if found[:1].isdigit() else ("Never" if found == "never" else "–")
+    return found if found[:1].isdigit() else ("Never" if found == "never" else "–")
 
 
 def _between(text: str) -> str:

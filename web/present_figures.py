@@ -80,6 +80,7 @@ class FigurePage:
     """The page of one figure: what it is, what holds now, its form and its history."""
 
     name: str
+    label: str
     meaning: str
     unit: str
     percent: bool
@@ -101,14 +102,14 @@ def line(name: str, a: Assumption | None) -> Line:
     """One figure, or that there is none."""
     spec = SPECS[name]
     if a is None:
-        return Line(name=name, meaning=figures.capital(spec.meaning), value="Not given", spread="",
+        return Line(name=name, meaning=figures.capital(spec.label), value="Not given", spread="",
                     origin="It has no default: a case that needs it asks for it", agreed="",
                     state=_STATES["none"])  # fmt: skip
     agreed = ", ".join(x for x in (
         f"agreed by {a.agreed_by}" if a.agreed_by else "", f"kept by {a.owner}" if a.owner else "",
     ) if x)  # fmt: skip
     return Line(
-        name=name, meaning=figures.capital(spec.meaning), value=words.figure_of(a),
+        name=name, meaning=figures.capital(spec.label), value=words.figure_of(a),
         spread=words.range_of(a), origin=words.origin_of(a), agreed=figures.capital(agreed),
         state=_STATES["default" if a.is_default else "council"],
     )  # fmt: skip
@@ -118,7 +119,8 @@ def figure(name: str, now: Assumption | None, history: Sequence[Entry]) -> Figur
     """The page of one figure."""
     spec = SPECS[name]
     return FigurePage(
-        name=name, meaning=figures.capital(spec.meaning), unit=spec.unit,
+        name=name, label=figures.capital(spec.label), meaning=figures.capital(spec.meaning),
+        unit=spec.unit,
         percent=_percent(spec), may_vary=spec.may_vary, now=line(name, now),
         history=tuple(change(e) for e in history),
         number=history[0].number if history else 0,

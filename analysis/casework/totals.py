@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from analysis.casework.cases import Ask, Made, case_of
-from analysis.scaling.portfolio import Total, TrialBenefit, add
+from analysis.scaling.portfolio import Total, TrialBenefit, add, spared
 from analysis.scaling.ranges import Range
 from trials import registry
 from trials.errors import SignpostError
@@ -39,11 +39,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portfolio:
-    """All trials, and the totals of those that are or would be scaled."""
+    """All trials, and the totals of those that are or would be scaled.
+
+    ``spared`` is what the others that are expected to lose would have cost, rolled out.
+    """
 
     members: tuple[Member, ...]
     contacts: Total
     npv: Total
+    spared: Range | None
 
     def to_json(self) -> dict[str, Any]:
         """The portfolio as data."""
@@ -57,6 +61,7 @@ class Portfolio:
             ],
             "contacts_avoided_per_year": self.contacts.to_json(),
             "npv": self.npv.to_json(),
+            "spared": self.spared.to_json() if self.spared else None,
         }  # fmt: skip
 
 
@@ -80,6 +85,15 @@ def portfolio(session: Session, *, keys: Collection[str] | None = None) -> Portf
         members=members,
         contacts=add(benefits("contacts"), unit="contacts a year", seed=1),
         npv=add(benefits("npv"), unit="£", seed=1),
+        spared=spared(
+            [
+                TrialBenefit(key=m.key, lines=lines_of(m.made), draws=m.made.case.draws["npv"])
+                for m in members
+                if m.made is not None and not m.counts
+            ],
+            unit="£",
+            seed=1,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ one, which understates the whole rather than overstates it. Losses always count.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,15 @@ def add(trials: Sequence[TrialBenefit], *, unit: str, seed: int) -> Total:
     )
 
 
+def spared(trials: Sequence[TrialBenefit], *, unit: str, seed: int) -> Range | None:
+    """What it spares not to roll out the trials that are expected to lose; ``None``: there is none.
+
+    Unlike gains, losses that share a line are added: each would be met if each were rolled out.
+    """
+    losing = [t for t in trials if t.draws.mean() < 0]
+    return Range.of(-_sum(losing, seed), unit) if losing else None
+
+
 def _overlapping(trial: TrialBenefit, counted: Sequence[TrialBenefit]) -> TrialBenefit | None:
     return next((other for other in counted if other.lines & trial.lines), None)
 
@@ -98,9 +108,10 @@ def _overlapping(trial: TrialBenefit, counted: Sequence[TrialBenefit]) -> TrialB
 def _sum(trials: Sequence[TrialBenefit], seed: int) -> Floats:
     if not trials:
         return np.zeros(1)
-    rng = np.random.default_rng(seed)
     total = np.zeros(len(trials[0].draws))
     for trial in trials:
+        # A stream of its own: a trial adds the same draws whatever it is added to.
+        rng = np.random.default_rng([seed, zlib.crc32(trial.key.encode())])
         total = total + rng.permutation(trial.draws)
     return total
 

@@ -8,6 +8,7 @@ default must be given where it is needed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.scaling.assumption import Assumption, Mark
@@ -29,6 +30,59 @@ class Spec:
     whole: bool = False
     may_vary: bool = True
     default: Assumption | None = None
+
+    @property
+    def label(self) -> str:
+        """A short name for headings, tables and charts; ``meaning`` says it exactly."""
+        return LABELS[self.name]
+
+
+LABELS: Mapping[str, str] = {
+    "eligible_volume": "number it is meant for",
+    "reach": "how many of them it really reaches",
+    "fidelity": "how much of the effect everyday practice keeps",
+    "transfer": "how much of the effect another service keeps",
+    "persistence_half_life_months": "how long until half the effect is gone",
+    "optimism_bias_benefits": "cut in the gains against optimism",
+    "optimism_bias_costs": "rise in the costs against optimism",
+    "cost_per_contact_phone": "cost of a call",
+    "cost_per_contact_email": "cost of an e-mail",
+    "cost_per_contact_form": "cost of a form",
+    "cost_per_contact_webchat": "cost of a webchat",
+    "cost_per_contact_letter": "cost of a letter",
+    "cost_per_contact_face_to_face": "cost of a visit",
+    "cost_per_contact_web": "cost of a transaction on the web",
+    "cost_per_contact_ivr": "cost of a call that ends in the menu",
+    "cost_per_contact_sms": "cost of a text",
+    "cost_per_contact_social": "cost of a contact on social media",
+    "annual_pay": "salary of the officer who answers",
+    "on_cost_rate": "employer’s on-costs",
+    "telephony_cost_per_contact": "telephony and licences for a contact",
+    "setup_cost": "one-off cost of the roll-out",
+    "running_cost_per_year": "yearly cost of keeping it going",
+    "weekly_trial_cost": "cost of one more week of trial",
+    "aht_seconds": "handling time of a contact",
+    "contract_hours": "paid hours of a full-time officer",
+    "shrinkage": "paid time off the phones",
+    "occupancy": "rostered time spent on contacts",
+    "working_days_per_year": "days a year on which the line is open",
+    "back_office_saving_per_contact": "back-office cost that goes with a contact",
+    "other_public_saving_per_contact": "what other public bodies save by a contact",
+    "customer_minutes_per_contact": "time a customer is spared by a contact less",
+    "value_of_customer_time": "worth of a customer’s hour",
+    "horizon_years": "years that are counted",
+    "discount_rate": "discount rate",
+    "posts_deleted": "posts that would go",
+    "post_cost": "yearly cost of one such post",
+    "agency_shift_hours": "length of an agency shift",
+    "agency_shift_cost": "invoice for an agency shift",
+    "contract_price_per_contact": "price the supplier is paid for a contact",
+    "equity_harm_margin": "how much worse a group may be before it is harm",
+    "small_cell_minimum": "smallest group that is shown",
+    "target_wait_seconds": "target for the average wait",
+    "retry": "callers who give up and ring again",
+}
+"""Short names in plain English, to stand in the middle of a sentence too."""
 
 
 def cost_name(channel: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from analysis.estimates import Absent
@@ -109,7 +110,7 @@ def _worth(case: CaseForScaling) -> Section:
         ("Handling time saved, hours", spread(q["handling_hours"])),
         (f"Capacity, {_unit(q['fte_capacity'])}", spread(q["fte_capacity"], places=2)),
         (f"Net present value over {case.years} years", spread(q["npv"], money=True)),
-        ("Benefit for each £1 of cost", spread(q["bcr"], places=1)),
+        ("Benefit for each £1 of cost", spread(q["bcr"], money=True)),
         ("Months until it has paid for itself", spread(q["payback_months"], places=1)),
         ("Chance that it pays", chance(case.probability_npv_positive)),
         ("Evidence", f"Grade {case.evidence_grade.grade}: {case.evidence_grade.says}"),
@@ -267,7 +268,7 @@ def _duty(case: CaseForScaling) -> str:
 
 def _rate(case: CaseForScaling) -> str:
     rate = next(a for a in case.assumptions if a.name == "discount_rate")
-    return f"{percent(rate.value)} a year ({rate.source}, {rate.dated})"
+    return f"{percent(rate.value)} a year ({rate.source}, {_dated(rate)})"
 
 
 def assumption_line(a: Assumption) -> tuple[str, str]:
@@ -289,7 +290,7 @@ def range_of(a: Assumption) -> str:
 
 def origin_of(a: Assumption) -> str:
     """Where it comes from and of when, with how far that can be relied on."""
-    text = f"{capital(a.source)}, {a.dated}" if a.dated else capital(a.source)
+    text = f"{capital(a.source)}, {_dated(a)}" if a.dated else capital(a.source)
     return f"{text} ({MARKS[a.mark]})"
 
 
@@ -322,7 +323,7 @@ def defaults_sentence(case: CaseForScaling) -> str:
     found = case.defaults_used
     if not found:
         return "Every figure was given by the council; no default is used."
-    listed = "; ".join(f"{_meaning(a.name)} {_figure(a.value, a.unit)}" for a in found)
+    listed = "; ".join(f"{_meaning(a.name)}: {_figure(a.value, a.unit)}" for a in found)
     return (
         f"{len(found)} of {len(case.assumptions)} figures are defaults, not the council’s own: "
         f"{listed}."
@@ -364,11 +365,11 @@ _SUBJECTS = {
     "reach": "share of people that the roll-out really reaches",
     "fidelity": "share of the effect left in ordinary practice",
     "persistence_half_life_months": "time in which half the effect fades",
+    "transfer": "share of the effect left in another service",
     "customer_minutes_per_contact": "time that a customer is spared",
-    "value_of_customer_time": "worth of an hour of a customer’s time",
     "horizon_years": "period over which costs and benefits are counted",
 }
-"""Inputs whose meaning does not read as what a sentence is about."""
+"""Inputs whose label does not read as what a sentence is about."""
 
 
 def _turning_points(case: CaseForScaling) -> list[Threshold]:
@@ -394,7 +395,7 @@ def _turning(t: Threshold) -> str:
 
 
 def _meaning(name: str) -> str:
-    return _EFFECT_NAME if name == EFFECT else SPECS[name].meaning
+    return _EFFECT_NAME if name == EFFECT else SPECS[name].label
 
 
 def _assumption(a: Assumption) -> str:
@@ -402,7 +403,7 @@ def _assumption(a: Assumption) -> str:
     if a.low is not None and a.high is not None:
         span = f", {_bare(a.low, a.unit)} to {_bare(a.high, a.unit)}"
     default = "default; " if a.is_default else ""
-    origin = capital(f"{default}{a.source}, {a.dated}")
+    origin = capital(f"{default}{a.source}, {_dated(a)}")
     return f"{_figure(a.value, a.unit)}{span}. {origin} ({MARKS[a.mark]})"
 
 
@@ -410,7 +411,17 @@ def _figure(value: float, unit: str) -> str:
     """A figure with its unit: ``90.0%``, ``£5.88 a contact``, ``12 months``."""
     if unit.startswith(("share", "£")):
         return _bare(value, unit) + unit.removeprefix("share").removeprefix("£")
-    return f"{_bare(value, unit)} {unit}"
+    # What is counted differs from trial to trial, and "units" is no word of the council's.
+    return f"{_bare(value, unit)} {unit.removeprefix('units ')}"
+
+
+def _dated(a: Assumption) -> str:
+    """The date as far as it is known: ``2024``, ``November 2022`` or ``1 April 2026``."""
+    parts = a.dated.split("-")
+    if len(parts) == 1:
+        return a.dated
+    day = date.fromisoformat("-".join([*parts, "01"][:3]))
+    return f"{day.day} {day:%B %Y}" if len(parts) == 3 else f"{day:%B %Y}"
 
 
 def _bare(value: float, unit: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.estimates import Absent, Estimate
-from analysis.scaling.portfolio import TrialBenefit, add
+from analysis.scaling.portfolio import TrialBenefit, add, spared
 from analysis.scaling.ranges import Range
 from analysis.scaling.realisation import (
     REMINDERS,
@@ -176,3 +176,20 @@ def test_an_unusable_portfolio_is_refused_whole():
         add(bad, unit="calls", seed=1)
     assert len(refused.value.problems) == 3
     assert add([], unit="calls", seed=1).total.median == 0
+
+
+def test_a_trial_adds_the_same_whatever_it_is_added_to():
+    """Where nothing overlaps, the sum that ignores overlaps is the same sum to the penny."""
+    found = add([trial("b", 50, "y"), trial("a", 90, "x")], unit="calls", seed=4)
+    for end in ("low", "median", "high"):
+        whole, ignoring = (getattr(r, end) for r in (found.total, found.ignoring_overlaps))
+        assert ignoring == pytest.approx(whole, rel=1e-12)
+
+
+def test_not_rolling_out_what_loses_spares_the_sum_of_the_losses():
+    losing = [trial("a", -300, "x"), trial("b", -500, "x"), trial("c", 400, "y")]
+    found = spared(losing, unit="calls", seed=4)
+    assert found.median == pytest.approx(800, abs=1)
+    # Two independent normals of standard deviation 10: a 95% interval of 2 × 1.96 × 10 × √2.
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 10 * 2**0.5, rel=0.05)
+    assert spared(losing[2:], unit="calls", seed=4) is None

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "report")]
 
 from council import fill, settings  # noqa: E402
-from seen import SITES  # noqa: E402
+from seen import served  # noqa: E402
 from signed import client_of  # noqa: E402
 
 from trials.store import migrate  # noqa: E402
@@ -67,25 +65,16 @@ def client_as(app):
     return lambda role: client_of(app, role)
 
 
-def _served(app):
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    SITES[address] = app
-    return server, address
-
-
 @pytest.fixture(scope="session")
 def site(app):
-    server, address = _served(app)
+    server, address = served(app)
     yield address
     server.shutdown()
 
 
 @pytest.fixture(scope="session")
 def empty_site(empty_app):
-    server, address = _served(empty_app)
+    server, address = served(empty_app)
     yield address
     server.shutdown()
 

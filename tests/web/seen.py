@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 from axe_playwright_python.sync_playwright import Axe
 from signed import browser_cookie
+from werkzeug.serving import make_server
 
 SITES = {}
 """The applications being served, by address."""
@@ -33,6 +36,16 @@ class Seen:
             self.context.add_cookies([browser_cookie(SITES[address], self.role, address)])
         self.page.goto(url)
         return self.page
+
+
+def served(app):
+    """A server for ``app`` on a free port, and its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    SITES[address] = app
+    return server, address
 
 
 def unexpected(said):

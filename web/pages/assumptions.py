@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from analysis.casework import cases, register
 from analysis.casework.register import Change
 from analysis.scaling.specs import SPECS
+from trials import registry
 from trials.errors import Conflict, SignpostError
 from web import present_figures
 from web.access import Permission, needs, signed_in, store
@@ -78,7 +79,9 @@ def _page(
     with store().read() as session:
         history = register.history(session, name)
         now = register.shared(session).find(name)
-        resting = cases.resting_on(session, name)
+        resting = [
+            (key, registry.row_of(session, key).title) for key in cases.resting_on(session, name)
+        ]
     return render_template(
         "pages/case/assumption.html", page=present_figures.figure(name, now, history),
         filled=filled or present_figures.filled_from(name, now), resting=resting, moved=moved,
