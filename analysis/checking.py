@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from analysis import checks
+from analysis import checks, crossing
 from analysis.checks import Check, Kept, Share, Split
 from analysis.checks.plausibility import DayEffect
 from analysis.compress import periods
@@ -47,9 +47,7 @@ def run(
         if any(facts.linked.values())
         else checks.not_applicable("link-rate-balance", "No unit carries an identifier."),
         _maturity(trial, facts, data, primary),
-        checks.contamination(_shares(facts.crossed, facts.exposed))
-        if any(facts.exposed.values())
-        else checks.not_applicable("contamination", "No exposures are recorded."),
+        _contamination(trial, facts, read),
         _freshness(trial, facts, read, cutoff),
         _coverage(trial, read, cutoff, schedule or {}),
         checks.plan_deviation(_kept(trial, facts, amended), locked=locked),
@@ -59,6 +57,29 @@ def run(
         _novelty(trial, read),
         *_twyman(trial, contrasts, primary),
     ]
+
+
+def _contamination(trial: Trial, facts: Facts, read: Read) -> Check:
+    """Who met two arms, by exposures and shared lines, and who is in another trial.
+
+    Whether effects differ by the arm there is no matter of health: it waits for the result.
+    """
+    found = read.crossings
+    if not any(facts.exposed.values()) and found is None:
+        return checks.not_applicable(
+            "contamination", "No exposures are recorded, and no two units are known to be one."
+        )
+    if found is None:
+        return checks.contamination(_shares(facts.crossed, facts.exposed))
+    met = crossing.meetings(trial, found)
+    told = [f"{m.units:,} units are also in trial ‘{m.trial}’"
+            + (", whose arms were not given independently of these" if m.dependent else "")
+            for m in met]  # fmt: skip
+    return checks.contamination(
+        _shares(facts.crossed, facts.exposed) if any(facts.exposed.values()) else {},
+        lines=_shares(found.counted(found.same_line), facts.assigned),
+        elsewhere=told, warns=any(m.dependent for m in met),
+    )  # fmt: skip
 
 
 def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:

@@ -18,6 +18,7 @@ from analysis.compress import (
     coding,
     compressed,
     contacts,
+    crossing,
     deflected,
     frame,
     linking,
@@ -28,6 +29,7 @@ from analysis.compress import log as contact_log
 from analysis.compress.compressed import Compressed
 from analysis.compress.engine import Log, open_log
 from analysis.compress.frame import Asked
+from analysis.crossing import Crossings
 from analysis.deflection import DeflectionTables
 from analysis.estimates import Absent
 from analysis.linking import Linking, totals
@@ -39,7 +41,7 @@ from trials.definition.model import Trial
 from trials.online import adaptive
 from trials.people import bulk
 from trials.store.engine import Store
-from trials.store.tables import CodeRow, MetricRow, SourceRow
+from trials.store.tables import ArmRow, CodeRow, MetricRow, SourceRow, TrialRow
 
 WEEK = 7 * 86_400
 
@@ -57,6 +59,7 @@ class Read:
     linked: Mapping[str, int] = field(default_factory=dict)
     linking: Linking | None = None
     coding: Coding | None = None
+    crossings: Crossings | None = None
     newest: int | None = None
     drawn: redrawing.Drawn | None = None
     reach: int | None = None
@@ -71,6 +74,7 @@ class Known:
     taxonomy: Taxonomy
     listed_until: int = 0
     bulk: tuple[int, int] = (0, 0)
+    others: Mapping[int, crossing.Neighbour] = field(default_factory=dict)
     shares: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     twice: coding.Twice = ()
 
@@ -92,9 +96,24 @@ def known(session: Session, trial_id: int) -> Known:
         taxonomy=reasons.load(session),
         listed_until=until,
         bulk=bulk.counted(session, until),
+        others=_others(session, trial_id),
         shares=adaptive.shares(session, trial_id),
         twice=second_coding.kept(session),
     )
+
+
+def _others(session: Session, trial_id: int) -> dict[int, crossing.Neighbour]:
+    """Every other trial, by number, with its arms."""
+    rows = session.execute(
+        sa.select(TrialRow.id, TrialRow.key, ArmRow.id, ArmRow.key)
+        .join(ArmRow, ArmRow.trial_id == TrialRow.id)
+        .where(TrialRow.id != trial_id)
+        .order_by(TrialRow.id, ArmRow.position)
+    )
+    found: dict[int, tuple[str, dict[int, str]]] = {}
+    for number, key, arm_id, arm in rows:
+        found.setdefault(number, (key, {}))[1][arm_id] = arm
+    return {n: crossing.Neighbour(key=key, arms=arms) for n, (key, arms) in found.items()}
 
 
 def read(
@@ -162,8 +181,21 @@ class _Reading:
             linked=self._people(linked), linking=self._linking(units, linked, valued, capped),
             coding=self._coding(units, linked),
             reach=self.reach, newest=self._newest(linked),
-            drawn=self._drawn(valued, capped),
+            drawn=self._drawn(valued, capped), crossings=self._crossings(valued, capped),
         )  # fmt: skip
+
+    def _crossings(self, valued: ir.Table, asked: Sequence[Asked]) -> Crossings | None:
+        """Who was reached by two arms or is in two trials, where units are what is randomised."""
+        if self.trial.design.kind in periods.OVER_TIME:
+            return None
+        primary = next(one for one in asked if one.metric.role == "primary")
+        if primary.metric.denominator is not None:
+            return None
+        found = crossing.read(
+            self.log, valued, primary, self._pre(asked), self.trial, self.trial_id, self.arm_ids,
+            self.beside.others, listed_until=self.beside.listed_until,
+        )  # fmt: skip
+        return None if found is None else replace(found, table=self._beside(found.table))
 
     def _shapes(self, valued: ir.Table, asked: Sequence[Asked]) -> dict[str, Histogram | Amounts]:
         """The distributions that the models of counts and of amounts take."""

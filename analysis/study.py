@@ -18,6 +18,7 @@ from typing import Any
 from analysis import (
     beside,
     checking,
+    crossing,
     deflecting,
     estimation,
     factors,
@@ -250,6 +251,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
         ],
         "linking": _linking(study),
         "coding": _coding(study),
+        "contamination": crossing.to_document(trial, study.shown.crossings),
         "deflection": _deflection(study),
         "plan": _plan(study),
         "look": looking.document(study.at, judged_looks),

@@ -7,7 +7,7 @@ cluster are not separate evidence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,27 +105,47 @@ def attrition(
     )  # fmt: skip
 
 
-def contamination(shares: Mapping[str, Share], *, warn: float = 0.01, fail: float = 0.05) -> Check:
+def contamination(
+    shares: Mapping[str, Share], *, warn: float = 0.01, fail: float = 0.05,
+    lines: Mapping[str, Share] | None = None, elsewhere: Sequence[str] = (), warns: bool = False,
+) -> Check:  # fmt: skip
     """How many units met an arm that is not theirs (``some`` crossed, ``all`` assigned).
 
     They are analysed as first assigned; leaving them out would remove more of the smaller arm.
+    ``lines`` counts units that share a line or an account with a unit of another arm, who may have
+    met both: they warn, and do not fail. ``elsewhere`` says which trials share people
+    with this one, a clause each, and ``warns`` that something is amiss with one of them.
     """
     units = sum(s.all for s in shares.values())
     crossed = sum(s.some for s in shares.values())
-    if units == 0:
+    shared, holders = _totals(lines or {})
+    if units == 0 and holders == 0:
         return not_applicable("contamination", "Nobody has been assigned yet.")
-    rate = crossed / units
+    rate = crossed / units if units else 0.0
     verdict: Verdict = "fail" if rate >= fail else "warn" if rate >= warn else "pass"
+    if verdict == "pass" and (warns or (holders and shared / holders >= warn)):
+        verdict = "warn"
+    says = []
+    if units:
+        says.append(f"{counted(crossed, 'unit')} of {number(units)} ({percent(rate, 2)}) met an "
+                    "arm that was not theirs.")  # fmt: skip
+    if shared:
+        says.append(f"{counted(shared, 'unit')} of {number(holders)} share a line or an account "
+                    "with a unit of another arm.")  # fmt: skip
+    says += [f"{clause[0].upper()}{clause[1:]}." for clause in elsewhere]
     advice = (
         "Everyone is counted in the arm first given, so the true effect is likely to be larger "
         "than the one shown; find out how people came to see both."
     )
     return Check(
         key="contamination", verdict=verdict, p=homogeneity(shares), details=_details(shares),
-        says=f"{counted(crossed, 'unit')} of {number(units)} ({percent(rate, 2)}) met an arm that "
-        "was not theirs.",
+        says=" ".join(says) or "Nobody is known to have met two arms.",
         what_to_do="" if verdict == "pass" else advice,
     )  # fmt: skip
+
+
+def _totals(shares: Mapping[str, Share]) -> tuple[float, float]:
+    return sum(s.some for s in shares.values()), sum(s.all for s in shares.values())
 
 
 def fidelity(shares: Mapping[str, Share], *, warn: float = 0.95, fail: float = 0.8) -> Check:

@@ -157,14 +157,15 @@ def _open(frame: ir.Table, one: Asked) -> ir.BooleanValue:
 
 def cells(
     table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = (),
-    uptake: ir.BooleanValue | None = None,
+    uptake: ir.BooleanValue | None = None, also: Sequence[str] = (),
 ) -> ir.Table:  # fmt: skip
     """One row a cell: its keys, its size and the sums of every metric, in one aggregation.
 
     ``pre`` lists the metrics whose values before the start are covariates, hence keys; ``uptake``
-    says of each unit whether it took the treatment up.
+    says of each unit whether it took the treatment up; ``also`` names further keys.
     """
-    keys = ["arm_id", "stratum", "cluster", "attributes", *(f"{one.column}_pre" for one in pre)]
+    keys = ["arm_id", "stratum", "cluster", "attributes", *(f"{one.column}_pre" for one in pre),
+            *also]  # fmt: skip
     keys += ["period"] if "period" in table.columns else []
     sums: dict[str, ir.Value] = {"units": table.count()}
     by_key = {one.metric.key: one for one in asked}

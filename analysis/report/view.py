@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from analysis.report import charts, crossed, figures, matched, method, phrases, render, words
+from analysis.report import (
+    charts,
+    crossed,
+    figures,
+    matched,
+    method,
+    phrases,
+    reached,
+    render,
+    words,
+)
 from analysis.report.chart import Chart
 from analysis.report.comparison import contrasts
 from analysis.report.matched import Matched
@@ -111,6 +121,7 @@ class Report:
     checks_summary: str
     linking: Matched
     coding: Matched
+    reached: tuple[str, ...]
     plan: Plan
     method: tuple[str, ...]
     versions: tuple[Version, ...]
@@ -148,6 +159,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         checks_summary=method.checks_summary(checks),
         linking=matched.linking(trial, result),
         coding=matched.coding(trial, result),
+        reached=tuple(reached.sentences(trial, result)),
         plan=_plan(result),
         method=tuple(method.method(trial, result)),
         versions=versions(trial),
