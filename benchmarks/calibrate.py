@@ -17,9 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks import scenarios
+from benchmarks.harder import HARDER
+from benchmarks.scenarios import Scenario
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
+SCENARIOS = (*scenarios.SCENARIOS, *HARDER)
 COVERAGE, SIZE = 0.95, 0.05
 ERRORS = 3.0
 """A share further than this many Monte Carlo errors from its promise breaks it."""

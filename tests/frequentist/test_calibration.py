@@ -9,10 +9,11 @@ import warnings
 
 import pytest
 
-from benchmarks.calibrate import measure
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.calibrate import SCENARIOS, measure
+from benchmarks.harder import HARDER
 
-SLOW = {"wild-8", "wild-20", "redraw-12", "redraw-pairs", "switchback-redraw", "wedge-redraw"}
+SLOW = {"wild-8", "wild-20", "redraw-12", "redraw-pairs", "switchback-redraw", "wedge-redraw",
+        "family-dunnett"}  # fmt: skip
 ERRORS = 4
 """Monte Carlo errors allowed: about one run in a thousand of all rows together would go beyond."""
 
@@ -22,7 +23,7 @@ ERRORS = 4
 )
 def test_intervals_cover_and_tests_keep_their_size(scenario):
     """95 % intervals hold the truth and 5 % tests reject no more than that, within Monte Carlo error."""
-    repeats = 40 if scenario.key in SLOW else 300
+    repeats = 40 if scenario.key in SLOW else 100 if scenario in HARDER else 300
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         row = measure(scenario, repeats, seed=7)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
+from analysis import experience
+from analysis.experience import Experience
 from analysis.planning import Guardrail, PowerAnswer, PowerRequest, plan_power
 from trials.errors import SignpostError
 from web.cli.context import Context, json_option, pass_context, say
@@ -53,6 +57,20 @@ KINDS = ("proportion", "count", "mean", "ratio", "time-to-event")
     show_default=True, help="How alpha is shared among several arms.",
 )  # fmt: skip
 @click.option("--unit", default="units", help="What is counted, in the plural: chats.")
+@click.option(
+    "--like", metavar="KEY",
+    help="Take what is not given from the control arm of this earlier trial.",
+)  # fmt: skip
+@click.option("--metric", help="Which metric of --like; its primary otherwise.")
+@click.option(
+    "--history", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Take what is not given from this file: one row a unit, or one row a period.",
+)  # fmt: skip
+@click.option(
+    "--value", default="value", show_default=True, help="--history: the outcome's column."
+)
+@click.option("--cluster", help="--history: the column that says which cluster.")
+@click.option("--denominator", help="--history: a ratio metric's lower column.")
 @click.option("--simulate", type=int, help="Simulate this many such trials to check the answer.")
 @click.option("--seed", type=int, default=1, show_default=True, help="For --simulate.")
 @json_option
@@ -66,13 +84,32 @@ def power(
     power_: float,
     simulate: int | None,
     seed: int,
+    like: str | None,
+    metric: str | None,
+    history: Path | None,
+    value: str,
+    cluster: str | None,
+    denominator: str | None,
     **options: Any,
 ) -> None:
     """Sample size, detectable effect or power for a design.
 
     Give the effect (--mde or --margin) to find the size, the size (--n, --weeks, --clusters or
     --periods) to find the effect, or both to find the power.
+
+    --like and --history read the baseline, the spread and how alike clusters or periods are from
+    your own data; whatever is given beside them stands.
     """
+    past: Experience | None = None
+    if like is not None and history is not None:
+        raise SignpostError("both --like and --history are given", "give one of them")
+    if like is not None:
+        past = experience.of_trial(context.store, like, metric)
+    if history is not None:
+        past = experience.of_file(
+            history, options["kind"], value=value, cluster=cluster, denominator=denominator
+        )
+    options = _filled(options, past)
     request = PowerRequest(
         ratio=_weights(ratio),
         guardrails=tuple(_guardrail(text) for text in guardrails),
@@ -82,6 +119,9 @@ def power(
     answer = plan_power(request)
     document = answer.to_json()
     lines = _lines(request, answer)
+    if past is not None:
+        lines += [_row("Own history", said) for said in past.says]
+        document["history"] = asdict(past)
     if simulate is not None:
         from analysis.planning.rehearse import rehearse
 
@@ -92,6 +132,19 @@ def power(
             f"(Monte Carlo error {seen.mcse:.1%})."
         )
     say(context, "\n".join(lines), document)
+
+
+def _filled(options: dict[str, Any], past: Experience | None) -> dict[str, Any]:
+    """The options, with what was not given taken from the past."""
+    if past is None:
+        return options
+    periods = past.period_cv is not None
+    names: tuple[str, ...] = ("baseline", "sd", "period_cv" if periods else "icc")
+    # Clusters are planned only where their likeness is known, and their size goes with it.
+    if past.icc is not None and not periods:
+        names += ("cluster_size", "cluster_cv")
+    found = {name: getattr(past, name) for name in names if not options.get(name)}
+    return {**options, "kind": past.kind, **found}
 
 
 def _weights(text: str | None) -> tuple[float, ...] | None:
