@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from analysis.estimates import Absent, Estimate, critical
 from analysis.tables import Floats
@@ -75,7 +75,7 @@ def pool(
         mean, se, df=float(k - 1) if hartung_knapp else None, level=level, method=method
     )
     return Pooled(
-        mean=estimate, tau2=tau2, q=q, q_p=float(stats.chi2.sf(q, k - 1)), i2=_i2(v, tau2),
+        mean=estimate, tau2=tau2, q=q, q_p=float(special.chdtrc(k - 1, q)), i2=_i2(v, tau2),
         prediction=_prediction(mean, se, tau2, k, level),
         weights=tuple(float(x) for x in w / w.sum()),
     )  # fmt: skip

@@ -50,6 +50,7 @@ PATHS = {
     "/jobs": 200,
     "/learning": 200,
     "/learning/packs": 200,
+    "/learning/packs/export": 405,
     "/trials/fresh/forecasts": 200,
     "/jobs/999": 404,
     "/jobs/999/panel": 404,
