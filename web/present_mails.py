@@ -66,4 +66,6 @@ def reader(found: Subscription, titles: Mapping[str, str]) -> tuple[str, str, st
     word, _, name = found.scope.partition(":")
     about = {"trial": titles.get(name, name), "area": f"Trials of {name}"}.get(word, "Every trial")
     why = "Their role" if found.created_by == ROLE else "Asked for by hand"
+    if found.kind == "reminder":
+        why = "Named for a next step"
     return found.email, NAMES[found.kind], about, why, _WISHES[found.state]

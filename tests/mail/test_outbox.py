@@ -129,13 +129,14 @@ def test_a_server_that_is_down_is_tried_again_with_growing_rests_then_given_up(
 def test_a_server_slower_than_the_patience_leaves_a_doubt_and_no_second_mail(
     store, server, postman, time_
 ):
-    server.box.at_end = [slow(4)]
+    server.box.at_end = [slow(2)]
     number = put(store)
-    postman.step()
+    impatient = Postman(store, {"mail": Smtp(settings_for(server), answer=3, take=0.5)})
+    impatient.step()
     assert item(store, number).state == "doubtful"
     time_.pass_(days=1)
     assert not postman.step()
-    server.box.at_end = [slow(1.5)]
+    server.box.at_end = [slow(0.5)]
     other = put(store, occasion="weekly/2")
     postman.step()
     assert item(store, other).state == "sent"

@@ -52,6 +52,8 @@ def test_somebody_outside_gets_mail_only_after_saying_yes_by_the_link(posting):
     with store.write() as session:
         assert CLERK in {r.email for r in subscriptions.readers(session, "quarterly")}
     assert CLERK in client.get("/mails").text
+    assert submit(client, "/mails", {**asked, "kind": "reminder"}).status_code == 400
+    assert '<option value="reminder"' not in client.get("/mails").text
 
 
 def test_a_message_in_doubt_is_sent_again_when_somebody_says_so(posting):

@@ -9,7 +9,7 @@ from analysis.report.html import policy
 from trials import clock, registry
 from trials.errors import NotFound, SignpostError
 from trials.mail import outbox, subscriptions
-from trials.mail.subscriptions import KINDS
+from trials.mail.subscriptions import KINDS, OFFERED
 from trials.settings import Settings
 from web import present_mails
 from web.access import Permission, needs, signed_in, store
@@ -80,6 +80,7 @@ def _page(filled: Filled) -> str:
     titles = dict(trials)
     return render_template(
         "pages/mails.html", filled=filled, kinds=tuple(NAMES.items()),
+        offered=tuple((kind, NAMES[kind]) for kind in OFFERED),
         counts=present_mails.counts(counts), items=[present_mails.item(i) for i in items],
         readers=[present_mails.reader(one, titles) for one in known],
         scopes=[("all", "Every trial"), *((f"trial:{k}", title) for k, title in trials)],
