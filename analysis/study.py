@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
+
+import numpy as np
 
 from analysis import (
     beside,
@@ -34,6 +36,7 @@ from analysis import (
 from analysis.compress import compressed, periods
 from analysis.deflection import deflect
 from analysis.estimates import Absent
+from analysis.ladder import Rung, ladder
 from analysis.planned import planned_against_actual
 from analysis.report import matched, withhold, words
 from analysis.report.reading import arm_title
@@ -252,6 +255,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
         "linking": _linking(study),
         "coding": _coding(study),
         "contamination": crossing.to_document(trial, study.shown.crossings),
+        "ladder": [rung.to_json() for rung in _ladder(study)],
         "deflection": _deflection(study),
         "plan": _plan(study),
         "look": looking.document(study.at, judged_looks),
@@ -312,6 +316,22 @@ def _linking(study: _Study) -> dict[str, Any] | None:
     control = next(arm.key for arm in study.trial.arms if arm.control)
     level = 1 - study.trial.analysis.alpha
     return None if found is None else found.to_json(control, level=level)
+
+
+def _ladder(study: _Study) -> Sequence[Rung]:
+    """Who is left at every rung, from the facts of the store and the main measure's table."""
+    trial, read = study.trial, study.read
+    arms = [arm.key for arm in trial.arms]
+    table = read.data.metrics[trial.primary.key]
+    known = dict(zip(arms, (int(n) for n in table.per_arm()[0]), strict=True))
+    acted = None
+    if table.u is not None:
+        took = np.bincount(table.arm, table.u, len(arms))
+        acted = dict(zip(arms, (int(n) for n in took), strict=True))
+    linkable = study.facts.linked if read.linking is None else {
+        arm.units.arm: arm.units.linked for arm in read.linking.arms}  # fmt: skip
+    return ladder(trial, allocated=study.facts.assigned, reached=study.facts.exposed,
+                  linkable=linkable, known=known, acted=acted)  # fmt: skip
 
 
 def _coding(study: _Study) -> dict[str, Any] | None:

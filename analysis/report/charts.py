@@ -6,7 +6,7 @@ that a page cannot show one without the others.
 
 from __future__ import annotations
 
-from analysis.report import displaced, marks, phrases
+from analysis.report import displaced, marks, phrases, rungs
 from analysis.report.chart import Chart, composed
 from analysis.report.effects import effects_chart
 from analysis.report.figures import capital, listed, number, percent, plural, sentence
@@ -32,7 +32,7 @@ def charts(trial: Trial, result: Json) -> list[Chart]:
     """Every chart the result has figures for, in the order a reader wants them."""
     first = (arms_chart(trial, result), deflection_chart(trial, result))
     last = (effects_chart(trial, result), segments_chart(trial, result))
-    drawn = (*first, *displaced.charts(trial, result), *last)
+    drawn = (*first, *displaced.charts(trial, result), *rungs.chase_charts(trial, result), *last)
     return [chart for chart in drawn if chart is not None]
 
 

@@ -15,6 +15,7 @@ from analysis.report import (
     phrases,
     reached,
     render,
+    rungs,
     words,
 )
 from analysis.report.chart import Chart
@@ -119,6 +120,7 @@ class Report:
     guardrails: tuple[Measure, ...]
     checks: tuple[Check, ...]
     checks_summary: str
+    ladder: Matched
     linking: Matched
     coding: Matched
     reached: tuple[str, ...]
@@ -157,6 +159,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         guardrails=_measures(trial, result, guardrails=True),
         checks=tuple(checks),
         checks_summary=method.checks_summary(checks),
+        ladder=rungs.ladder(trial, result),
         linking=matched.linking(trial, result),
         coding=matched.coding(trial, result),
         reached=tuple(reached.sentences(trial, result)),

@@ -147,8 +147,10 @@ def _data(m: Material, view: Report) -> Iterator[Block]:
     yield Heading("Data and checks")
     if view.participants:
         yield facts("Who was in it", view.participants)
-    for title, found in (("Contacts matched to people", view.linking),
-                         ("Contacts coded by reason", view.coding)):  # fmt: skip
+    for title, found in (
+        ("Whom it reached", view.ladder), ("Contacts matched to people", view.linking),
+        ("Contacts coded by reason", view.coding),
+    ):  # fmt: skip
         if found.says:
             yield Heading(title, 3)
             yield from (Text(line) for line in found.says)
