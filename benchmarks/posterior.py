@@ -1,6 +1,6 @@
 """What a posterior costs: each model in a warm process, and against the number of units.
 
-Run ``python benchmarks/posterior.py [--rounds 5] [--rows]``. ``--rows`` also samples the same
+Run ``python benchmarks/posterior.py [--rounds 5] [--night 100] [--rows]``. ``--rows`` also samples the same
 binomial model on one row a unit, the peer that compression replaces (slow by nature). Medians over
 new data sets; times include diagnostics and summaries, 4 chains of 1000 draws.
 """
@@ -201,15 +201,38 @@ def on_rows(units: int = 8000) -> None:
     )
 
 
+def nightly(trials: int, units: int = 20_000) -> None:
+    """One night: so many trials with new data, the five models in turn, in one warm process."""
+    rng, made = np.random.default_rng(4), list(makers().values())
+    for make in made:
+        first = make(rng, units)
+        sampler.warm(first.model, first)
+    withheld, spent = 0, []
+    for i in range(trials):
+        data = made[i % len(made)](rng, units)
+        started = time.perf_counter()
+        withheld += not isinstance(fit(data, better="lower", seed=i), Fit)
+        spent.append(time.perf_counter() - started)
+    slowest = max(spent)
+    print(
+        f"\na night of {trials} trials of {units:,} units: {sum(spent):.0f} s, median "
+        f"{statistics.median(spent):.2f} s, slowest {slowest:.2f} s, {withheld} withheld",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", action="store_true")
+    parser.add_argument("--night", type=int, default=0, help="trials of a nightly run")
     given = parser.parse_args()
     closed_forms(max(given.rounds, 5))
     sampled(given.rounds)
+    if given.night:
+        nightly(given.night)
     if given.rows:
         on_rows()
 

@@ -28,6 +28,7 @@ from trials import jobs, lifecycle, registry, resources, settings
 from trials.contacts import load, reasons
 from trials.definition import toml
 from trials.definition.model import Trial
+from trials.drafting import forecasts
 from trials.importing import assignments, exposures, outcomes
 from trials.people.identifiers import Hasher
 from trials.simulate import rehearsal, run
@@ -159,12 +160,26 @@ def _load_letters(store: Store, hasher: Hasher, say: Say) -> None:
         outcomes.add(store, trial.key, measured, hasher=hasher, actor=ACTOR)
 
 
+EXPECTING = ("Asha of the contact centre", "Ben of the service", "Cerys of the improvement team")
+"""Invented people who said beforehand how likely each new version was to be better, in %."""
+
+EXPECTED = {
+    "council-tax-reminder": (70, 60, 80), "webchat-closing": (60, 45, 70),
+    "ivr-council-tax": (75, 65, 85), "housing-next-steps": (55, 50, 65),
+    "highways-replies": (80, 70, 85), "missed-bin-page": (70, 60, 75),
+    "waste-contact-form": (65, 55, 80),
+}  # fmt: skip
+
+
 def _launched(store: Store, trial: Trial) -> None:
     with store.write() as session:
         known = {summary.key for summary in registry.summaries(session)}
         if trial.key in known:
             return
         registry.add(session, trial, actor=ACTOR)
+        said = zip(EXPECTING, EXPECTED.get(trial.key, ()), strict=False)
+        notes = "\n".join(f"{who}, {chance}%" for who, chance in said)
+        forecasts.keep(session, trial, notes, actor=ACTOR)
         lifecycle.launch(session, trial.key, actor=ACTOR)
 
 

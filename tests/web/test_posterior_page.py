@@ -84,3 +84,16 @@ def test_a_seed_that_is_none_is_refused_beside_its_field(client_as):
     told = submit(client_as("analyst"), "/trials/over/posterior", {"seed": "0"})
     assert told.status_code == 400
     assert "Enter a whole number from 1" in told.text
+
+
+def test_a_result_that_a_check_forbids_to_trust_says_so_first(app, client):
+    with app.extensions["store"].write() as session:
+        run = session.get(RunRow, latest_run(session, registry.row_of(session, "over").id))
+        before = run.result
+        failed = {"key": "sample-ratio", "verdict": "fail", "says": "The arms are not 1 : 1."}
+        run.result = {**before, "checks": [failed]}
+    page = client.get("/trials/over/posterior").text
+    with app.extensions["store"].write() as session:
+        session.get(RunRow, run.id).result = before
+    assert "Do not act on this yet. Numbers in each arm: The arms are not 1 : 1." in page
+    assert page.index("Do not act on this yet") < page.index("Take it with you")

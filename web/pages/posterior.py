@@ -6,6 +6,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask.typing import ResponseReturnValue
 
 from analysis.draws import Latest, latest
+from analysis.report.method import checks
 from analysis.report.posterior import exports
 from analysis.report.posterior.view import posterior_page
 from analysis.report.withhold import sentence
@@ -74,9 +75,11 @@ def _page(key: str, filled: Filled) -> str:
     shown = None if found is None else posterior_page(trial, found.document)
     failed = asked[0] if asked and asked[0].state == "failed" else None
     told = next((job for job in asked if not job.over), failed)
+    doubts = [] if found is None else [c for c in checks(found.result) if c.verdict == "fail"]
     return render_template(
         "pages/posterior.html", key=key, title=trial.about.title, shown=shown, why=why, then=then,
-        filled=filled, commands=commands, can_sample=may(Permission.ANALYSE) and record.locked,
+        filled=filled, commands=commands, failed=doubts,
+        can_sample=may(Permission.ANALYSE) and record.locked,
         page=present_jobs.page(told) if told else None,
     )  # fmt: skip
 
