@@ -80,9 +80,12 @@ def linked(
     """
     contacts = log.table("contacts")
     contacts = contacts.filter(contacts.occurred_at <= cutoff)
-    named = holders(log, trial_id, listed_until=listed_until)
-    places = range(len(PEOPLE))
-    for place, kind in enumerate(PEOPLE):
+    # Worked out once: every kind would else find the holders again.
+    named = log.keep("holders", holders(log, trial_id, listed_until=listed_until))
+    held = set(named.select("kind").distinct().to_pyarrow().column("kind").to_pylist())
+    kinds = [kind for kind in PEOPLE if kind in held] or [PEOPLE[0]]
+    places = range(len(kinds))
+    for place, kind in enumerate(kinds):
         mine = named.filter(named.kind == kind).select(
             **{f"number_{place}": named.number, f"unit_{place}": named.unit_id}
         )
@@ -90,7 +93,7 @@ def linked(
     units = [contacts[f"unit_{place}"] for place in places]
     found = contacts.mutate(unit_id=ibis.coalesce(*units))
     found = found.filter(found.unit_id.notnull())
-    tier = ibis.cases(*((found[f"unit_{i}"].notnull(), kind) for i, kind in enumerate(PEOPLE)))
+    tier = ibis.cases(*((found[f"unit_{i}"].notnull(), kind) for i, kind in enumerate(kinds)))
     found = found.select(
         "unit_id", "occurred_at", "channel", "line", "code_id", "outcome", "handled", "resolved",
         "wait_seconds", "handle_seconds", "ivr_seconds", "satisfaction", "cost", contact=found.id,
@@ -111,9 +114,9 @@ def holders(log: Log, trial_id: int, *, listed_until: int = 0) -> ir.Table:
     bulk = bulk.filter(bulk.added_at < listed_until).select("kind", "number")
     own = own.anti_join(bulk, ["kind", "number"])
     grouped = own.group_by(["kind", "number"]).aggregate(
-        holders=own.unit_id.nunique(), unit_id=own.unit_id.min()
+        unit_id=own.unit_id.min(), last=own.unit_id.max()
     )
-    return grouped.filter(grouped.holders == 1)
+    return grouped.filter(grouped.unit_id == grouped.last).drop("last")
 
 
 def coded(contacts: ir.Table, known: ir.Table) -> ir.Table:
