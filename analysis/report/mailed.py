@@ -84,7 +84,10 @@ def told(trial: Trial, state: str, result: Json | None, before: Json | None) -> 
     drawn = [] if hidden else charts.charts(trial, shown)
     return Told(
         key=trial.key, title=trial.about.title, state=STATES.get(state, capital(state)),
-        finding=_hidden_finding(shown) if hidden else words.finding(trial, shown),
+        finding=(
+            _hidden_finding(shown) if hidden else
+            f"{words.finding(trial, shown)}{_to_go(trial, shown, state)}"
+        ),
         says=sentence(str(shown["withheld"])) if hidden else words.headline(trial, shown),
         flags=flags(shown), changes=_changes(trial, shown, before),
         to_do=_to_do(shown, state), chart=next((c for c in drawn if c.key == "deflection"),
@@ -105,6 +108,14 @@ def _hidden_finding(shown: Json) -> str:
     after = part(shown, "look").get("next")
     when = f", results on {day(str(after))}" if after else ", results withheld"
     return ("a health check failed" if failed else "running well") + when
+
+
+def _to_go(trial: Trial, shown: Json, state: str) -> str:
+    """How many of a running trial have no complete outcome yet, where checks do not forbid it."""
+    more = finite(part(shown, "units").get("maturing")) or 0
+    if state != "live" or more <= 0 or words.failed_checks(shown):
+        return ""
+    return f"; {counted(int(more), trial.about.unit or 'person')} to go"
 
 
 def flags(shown: Json) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def headline(trial: Trial, result: Json) -> str:
 
 
 def finding(trial: Trial, result: Json) -> str:
-    """The finding alone, short enough for a subject line: no recommendation and no range."""
+    """The finding and how sure it is, for a subject line: no recommendation and no range."""
     failed = failed_checks(result)
     if failed:
         return f"do not act yet, the check of {listed(failed)} failed"
@@ -124,7 +124,15 @@ def finding(trial: Trial, result: Json) -> str:
     chosen = _to_lead(told, text(part(result, "verdict"), "arm"))
     if chosen.standing == "unclear" or not isinstance(chosen.difference, Interval):
         return NOTHING
-    return _changed(chosen, chosen.difference)
+    return f"{_changed(chosen, chosen.difference)}{_sure(chosen)}"
+
+
+def _sure(contrast: Contrast) -> str:
+    """How sure it is that what is shown is so, where the Bayesian school has said it."""
+    better = finite(contrast.posterior.get("probability_better"))
+    if better is None:
+        return ""
+    return f", {chance(better if contrast.standing == 'better' else 1 - better)} sure"
 
 
 def failed_checks(result: Json) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from council import fill, keep_result, renamed, settings
 from sample import early_result, letter_result, letter_trial
 
+from analysis.report import mailed
 from trials import accounts, registry
 from trials.errors import SignpostError
 from trials.mail import outbox, subscriptions, webhooks
@@ -304,3 +305,20 @@ def test_a_link_that_reads_or_confirms_stops_working_after_its_days(
     with pytest.raises(SignpostError, match="too old"):
         links.read(purpose, token)
     assert links.read_stop(stop) == (7, "early-look")
+
+
+def test_a_finding_says_how_sure_it_is_and_how_many_are_still_to_come():
+    result = letter_result()
+    result["metrics"][0]["contrasts"][0]["posterior"]["probability_better"] = 0.934
+    found = mailed.told(letter_trial(), "live", result, None).finding
+    assert re.fullmatch(r"of every 1,000 \w+, about 20 fewer .+, 93% sure; 500 \w+ to go", found)
+    assert mailed.told(letter_trial(), "stopped", result, None).finding.endswith(", 93% sure")
+    worse = letter_result()
+    contrast = worse["metrics"][0]["contrasts"][0]
+    contrast["difference"] |= {"estimate": 0.02, "low": 0.008, "high": 0.032}
+    contrast["posterior"]["probability_better"] = 0.03
+    assert "more had" in mailed.told(letter_trial(), "stopped", worse, None).finding
+    assert mailed.told(letter_trial(), "stopped", worse, None).finding.endswith(", 97% sure")
+    for check in result["checks"]:
+        check["verdict"] = "fail" if check["key"] == "sample-ratio" else check["verdict"]
+    assert "sure" not in mailed.told(letter_trial(), "live", result, None).finding

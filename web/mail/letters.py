@@ -197,7 +197,7 @@ def _lead(ordered: Sequence[Line], fresh: Sequence[Line], *, first: bool) -> str
 def _charted(lines: Sequence[Line]) -> tuple[Chart | None, str]:
     """The chart of a trial that is sound, and has shown something, and the trial's title."""
     known = [x.told for x in lines if x.told.chart is not None and not x.told.flags]
-    clear = [told for told in known if told.finding != NOTHING]
+    clear = [told for told in known if not told.finding.startswith(NOTHING)]
     chosen = min(clear or known, key=lambda told: _place(told.chart), default=None)
     return (None, "") if chosen is None else (chosen.chart, chosen.title)
 
