@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from council import fill, keep_result, renamed, settings
+from council import keep_result, renamed, settings
 from sample import early_result, letter_result, letter_trial
 
 from analysis.report import mailed
@@ -26,13 +26,12 @@ ANN, MO, OUT = "ann@wychbridge.example", "mo@wychbridge.example", "clerk@elsewhe
 
 
 @pytest.fixture
-def council(sqlite_store, tmp_path):
+def council(filled_store):
     """The council of the pages' tests with an analyst, a manager and a supplier."""
-    fill(sqlite_store)
-    with sqlite_store.write() as session:
+    with filled_store.write() as session:
         for address, role in ((ANN, "analyst"), (MO, "approver"), ("s@x.example", "supplier")):
             accounts.add(session, address, name="", role=role, password=None, actor="test")
-    return sqlite_store
+    return filled_store
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
-from council import fill, keep_result, renamed, settings
+from council import keep_result, renamed, settings
 from post import ANN, KEY, MO, decided, people
 from sample import early_result, letter_result, letter_trial
 
@@ -25,16 +26,15 @@ OUTSIDE = Reader(subscription=0, email="x@y.example", account=False, scopes=froz
 
 
 @pytest.fixture
-def council(sqlite_store, time_):
+def council(filled_store, time_):
     """The council with a decision on its letter trial, its benefits, and steps early and late."""
     time_.pass_(days=7)
-    fill(sqlite_store)
-    people(sqlite_store)
+    people(filled_store)
     result = letter_result()
     result["units"] |= {"matured": 10_000, "maturing": 0}
-    keep_result(sqlite_store, KEY, result)
-    decided(sqlite_store)
-    return sqlite_store
+    keep_result(filled_store, KEY, result)
+    decided(filled_store)
+    return filled_store
 
 
 @pytest.fixture
@@ -204,3 +204,15 @@ def test_a_reminder_that_was_stopped_is_not_sent_and_a_name_that_two_people_have
         assert subscriptions.account_of(session, "") is None
     assert reminders.write(council, found, date(2026, 12, 3)) == 0
     assert written(council)[0].state == "cancelled"
+
+
+def test_the_clock_s_job_writes_packs_and_reminders_and_doing_it_twice_changes_nothing(
+    council, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SIGNPOST_HOME", str(tmp_path))
+    at = "2026-11-30T08:15:00+00:00"
+    for kind, how_many in (("reminder", 1), ("monthly", 1), ("quarterly", 1)):
+        job = SimpleNamespace(payload={"occasion": kind, "at": at})
+        for expected in (how_many, 0):
+            made = mails.handle(job, council, lambda *_: None)
+            assert made == {"written": expected}, kind
