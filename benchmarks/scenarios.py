@@ -455,7 +455,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("clusters-60", "60 clusters, CV 0.6 (30 treated)", "CR2, Bell–McCaffrey", clustered(60, 30, 0.6)),
     Scenario("clusters-lin", "30 clusters, CV 0.6, covariate", "Lin, CR2", clustered(30, 15, 0.6, adjust=True), "cautious"),
     Scenario("clusters-pairs", "10 pairs of unequal clusters", "block fixed effects, CR2", clustered(20, 10, 0.6, pairs=True), "cautious"),
-    Scenario("wild-8", "8 clusters, CV 0.8 (4 treated)", "wild cluster bootstrap", clustered(8, 4, 0.8, "wild")),
+    Scenario("wild-8", "8 clusters, CV 0.8 (4 treated)", "wild cluster bootstrap", clustered(8, 4, 0.8, "wild"), "known to fail"),
     Scenario("wild-20", "20 clusters, CV 0.6 (10 treated)", "wild cluster bootstrap", clustered(20, 10, 0.6, "wild")),
     Scenario("redraw-12", "12 clusters, CV 0.6 (3 treated)", "redrawn assignment", clustered(12, 3, 0.6, "redraw")),
     Scenario("redraw-pairs", "10 pairs of unequal clusters", "redrawn assignment", clustered(20, 10, 0.6, "redraw", pairs=True)),
