@@ -20,6 +20,7 @@ MAILS = {
     "manager": "Service managers’ weekly mail",
     "monthly": "Directors’ monthly pack",
     "quarterly": "Committee’s quarterly digest",
+    "reminder": "Reminders of next steps",
 }
 _OTHER = {
     "missed": State("missed", "Missed", "orange"),

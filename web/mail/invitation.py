@@ -15,7 +15,7 @@ from web.mail.letters import NAMES
 from web.mail.links import LASTS, Links
 
 Invited = Literal["asked", "asked-today", "active"]
-_SUBJECT = "Do you want mails about trials?"
+SUBJECT = "Do you want mails about trials?"
 
 
 def invite(
@@ -36,22 +36,28 @@ def invite(
         return "active"
     number = outbox.new_message_id(found.mail.domain)
     message = compose.plain(
-        _SUBJECT, _words(found, wish), to=wish.email, sender=found.mail.sender,
+        SUBJECT, _words(found, wish.kind, Links(found.base_url, found.secret_key).to(
+            "confirm", wish.id)), to=wish.email, sender=found.mail.sender,
         organisation=found.organisation, message_id=number,
     )  # fmt: skip
     day = clock.london(clock.now()).date().isoformat()
     put = outbox.put(session, outbox.Letter(
         occasion=f"confirm/{wish.id}/{day}", kind="confirm", recipient=wish.email,
-        subject=_SUBJECT, message=message, message_id=number, basis={}, subscription=wish.id,
+        subject=SUBJECT, message=message, message_id=number, basis={}, subscription=wish.id,
     ))  # fmt: skip
     return "asked-today" if put is None else "asked"
 
 
-def _words(found: Settings, wish: subscriptions.Subscription) -> str:
-    link = Links(found.base_url, found.secret_key).to("confirm", wish.id)
+def example(found: Settings) -> str:
+    """The question as it is sent, but with a link that confirms nothing."""
+    words = _words(found, "quarterly", f"{found.base_url.rstrip('/')}/m/confirm/…")
+    return f"{SUBJECT}\n\n{words}"
+
+
+def _words(found: Settings, kind: str, link: str) -> str:
     return (
         f"{found.organisation} would like to send you this mail about its trials: "
-        f"{NAMES[wish.kind]}.\n\n"
+        f"{NAMES[kind]}.\n\n"
         f"If you want it, open this page and press the button:\n\n{link}\n\n"
         f"The link works for {LASTS['confirm'].days} days. You need no account, and every mail "
         "has a link that stops it.\n\n"

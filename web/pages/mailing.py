@@ -48,6 +48,8 @@ def invite() -> ResponseReturnValue:
 @needs(Permission.ADMINISTER)
 def preview(kind: str) -> Response:
     """A kind of mail as somebody who has had none before, and follows every trial, would get it."""
+    if kind == "confirm":
+        return Response(invitation.example(_settings()), mimetype="text/plain")
     chosen = next((one for one in KINDS if one == kind), None)
     if chosen is None:
         raise NotFound("there is no such mail", "choose one from the list of mails")
