@@ -20,6 +20,7 @@ from analysis.frequentist.difference import difference
 from analysis.frequentist.looks import read
 from analysis.frequentist.spending import Spending
 from analysis.planning.power import comparison_alpha
+from analysis.planning.rehearse_time import rehearse_switchback, rehearse_wedge
 from analysis.planning.request import Guardrail, Kind, PowerAnswer, PowerRequest
 from analysis.planning.simulate import Simulated, simulate_power
 from analysis.tables import Grouped, Ints, Key
@@ -62,6 +63,9 @@ def rehearse(
     effect = r.margin if r.margin is not None else r.mde or answer.detectable_effect
     if effect is None:
         raise SignpostError("there is no effect to simulate", "give one with mde")
+    if r.switchback or r.wedge:
+        over_time = rehearse_switchback if r.switchback else rehearse_wedge
+        return over_time(r, answer, effect, n_sims=n_sims, seed=seed)
     rng = np.random.default_rng(seed)
     units = _units(r, answer, rng)
     arms = tuple(Arm(key=f"arm-{i}", control=i == 0, weight=w) for i, w in enumerate(r.weights))
@@ -84,11 +88,12 @@ def rehearse(
 def _refuse_others(r: PowerRequest, answer: PowerAnswer, n_sims: int) -> None:
     if n_sims < 1:
         raise SignpostError(f"{n_sims} trials cannot be simulated", "give a number above 0")
-    if r.switchback or r.wedge:
+    over_time = r.switchback or r.wedge
+    if over_time and (r.looks > 1 or r.margin is not None or r.guardrails):
         raise SignpostError(
-            "only trials of units or clusters can be simulated", "leave out simulate"
+            "trials over time are simulated with one look and one outcome", "leave out simulate"
         )
-    if r.kind not in ("proportion", "count", "mean"):
+    if r.kind not in ("proportion", "count", "mean") and not r.switchback:
         raise SignpostError(f"a {r.kind} metric cannot be simulated", "leave out simulate")
     if r.explained:
         raise SignpostError("the simulation has no covariates", "leave out explained")

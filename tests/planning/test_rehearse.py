@@ -64,7 +64,7 @@ def test_trials_without_an_answer_count_as_failures():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"periods": 20, "period_cv": 0.06}, "units or clusters"),
+        ({"periods": 20, "period_cv": 0.06, "looks": 2}, "one look"),
         ({"kind": "time-to-event", "baseline": 0.3, "mde": 0.1}, "cannot be simulated"),
         ({"baseline": 0.3, "mde": 0.1, "explained": 0.2}, "no covariates"),
         ({"baseline": 0.3, "mde": 0.0005}, "too many to simulate"),
@@ -82,3 +82,25 @@ def test_the_same_seed_gives_the_same_rehearsal():
     assert rehearse(request, answer, n_sims=50, seed=3) == rehearse(
         request, answer, n_sims=50, seed=3
     )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "count", "baseline": 100.0, "period_cv": 0.06, "mde": 3.0, "periods": 140},
+        {"baseline": 0.3, "mde": 0.08, "icc": 0.05, "cluster_size": 20, "steps": 4},
+        {"kind": "mean", "baseline": 20.0, "sd": 5.0, "mde": 1.0, "icc": 0.1, "cluster_size": 10,
+         "steps": 3},
+    ],
+    ids=["switchback", "wedge of a share", "wedge of a mean"],
+)  # fmt: skip
+def test_trials_over_time_reach_the_power_of_their_formula(options):
+    """Within Monte Carlo error and four points, for the analysis uses t and the formula z."""
+    request = PowerRequest(**options)
+    answer = plan_power(request)
+    seen = rehearse(request, answer, n_sims=300, seed=2)
+    assert seen.absent == 0
+    assert seen.power == pytest.approx(answer.power, abs=4 * seen.mcse + 0.04)
+    truth = -options["mde"]
+    assert seen.mean_estimate == pytest.approx(truth, rel=0.1)
+    assert seen.coverage == pytest.approx(0.95, abs=4 * (0.0475 / 300) ** 0.5)
