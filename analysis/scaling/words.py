@@ -117,7 +117,7 @@ def _worth(case: CaseForScaling) -> Section:
         ("Taken off gains for optimism", percent(case.optimism_bias[0], 0)),
     ]
     if case.leakage is not None:
-        rows.insert(0, ("Gross effect that came back as another contact", _shares(case.leakage)))
+        rows.insert(0, ("Gross effect that came back as another contact", _came_back(case.leakage)))
     note = "Figures are medians with 95% intervals. Repeat contacts are already netted out."
     return Section(heading="What it is worth", paragraphs=(note,), rows=tuple(rows))
 
@@ -438,6 +438,12 @@ def _bare(value: float, unit: str) -> str:
 
 def _unit(found: Range | Absent) -> str:
     return "full-time posts" if isinstance(found, Absent) else found.unit
+
+
+def _came_back(leakage: Range) -> str:
+    """Leakage in words: below nought, more was saved in all than the gross effect shows."""
+    said = _shares(leakage)
+    return f"None, other contacts fell too: {said}" if leakage.median < 0 else said
 
 
 def _shares(found: Range) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -17,6 +18,7 @@ from analysis.casework import decisions, papers, register
 from analysis.casework.papers import FORMATS, KINDS, Wanted
 from analysis.report.papers.committee import HEADINGS
 from analysis.report.papers.page import page
+from analysis.scaling.specs import SPECS
 from trials.errors import Conflict, NotFound, SignpostError
 from trials.store.tables import PaperRow
 
@@ -124,7 +126,13 @@ def test_pdf_is_tagged_named_and_in_british_english(told, kind):
     assert {"/H1", "/H2", "/P", "/Table", "/TH", "/TD"} <= kinds
     assert all(pictures)
     if kind == "case":
-        assert len(reader.pages) == 1
+        (sheet,) = reader.pages
+        said = " ".join(sheet.extract_text().split())
+        assert "What would change this" in said
+        assert "It would not pay if" in said
+        assert "months after roll-out, on people held back" in said
+        for default in told.case.defaults_used:
+            assert f"{SPECS[default.name].label}:" in said.lower(), default.name
     else:
         assert pictures
         assert [o.title for o in reader.outline[0:1]] or reader.outline
@@ -222,3 +230,15 @@ def test_without_pango_one_sentence_says_how_to_get_it_and_html_still_comes(told
     with pytest.raises(Unavailable, match="libpango"):
         papers.written(told, "case", "pdf")
     assert papers.written(told, "case", "html")
+
+
+def test_a_case_with_more_to_say_is_set_smaller_and_stays_on_one_page(told):
+    from pypdf import PdfReader
+
+    advice = replace(told.case.recommendation, conditions=tuple(
+        f"Condition {i}: agree with the service how this is paid for, and by whom." for i in range(7)
+    ))  # fmt: skip
+    longer = replace(told, case=replace(told.case, recommendation=advice))
+    reader = PdfReader(io.BytesIO(papers.written(longer, "case", "pdf")))
+    assert len(reader.pages) == 1
+    assert "Condition 6" in reader.pages[0].extract_text()

@@ -26,6 +26,7 @@ from analysis.scaling.equity import impact_extract
 from trials.errors import Conflict
 
 _WORDING = 420
+_SWINGS = 3
 
 
 def one_page_case(m: Material) -> Paper:
@@ -41,7 +42,8 @@ def one_page_case(m: Material) -> Paper:
     return Paper(
         key=m.trial.key, kind="The case for scaling", title=m.trial.about.title,
         subtitle=view.caption, organisation=m.organisation, generated=view.generated,
-        style="one-page", blocks=(*_advice(case, view), numbers, *_sheet(case)),
+        style="one-page",
+        blocks=(*_advice(case, view), numbers, *_sheet(case), *_afterwards(case, m)),
     )  # fmt: skip
 
 
@@ -70,8 +72,23 @@ def _sheet(case: CaseForScaling) -> Iterator[Block]:
             yield Table(section.heading, ("Item", "Figure"), section.rows, small=True)
     doubts = by_heading["What it would take to be wrong"]
     yield Heading(doubts.heading)
-    yield Text(" ".join(doubts.paragraphs))
+    yield Bullets(doubts.paragraphs)
+    yield Text("What moves the net present value most, from one end of its range to the other:")
+    yield Table("What moves the value most", ("Figure", "Net present value at its two ends"),
+                doubts.rows[:_SWINGS], small=True)  # fmt: skip
     yield Text(words.defaults_sentence(case), "note")
+
+
+def _afterwards(case: CaseForScaling, m: Material) -> Iterator[Block]:
+    """Who keeps it going, and when it is measured again."""
+    about = m.trial.about
+    channel = figures.capital(about.channel or "the channel")
+    yield Heading("Once it is rolled out")
+    yield Text(
+        f"It depends on the channel and its owner: {channel}, {about.service or about.area}. "
+        f"{about.owner or 'Nobody yet'} answers for the trial. The effect is measured again "
+        f"{figures.number(case.retest_after_months)} months after roll-out, on people held back."
+    )
 
 
 def poster(m: Material) -> Paper:

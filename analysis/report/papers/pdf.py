@@ -6,6 +6,9 @@ from analysis.report.papers.blocks import Paper
 from analysis.report.papers.page import page
 from trials.errors import Unavailable
 
+_SIZES = ("8.8pt", "8.4pt", "8pt", "7.6pt", "7.2pt")
+"""The sizes of type that a paper of one page is tried in, the largest first."""
+
 _REMEDY = (
     "install it ('apt-get install libpango-1.0-0 libpangoft2-1.0-0', 'brew install pango'), "
     "or ask for html or docx, which do not need it"
@@ -19,11 +22,20 @@ def pdf(paper: Paper) -> bytes:
         Unavailable: the machine has no Pango, which sets the type.
     """
     try:
-        from weasyprint import HTML
+        from weasyprint import CSS, HTML
         from weasyprint.urls import URLFetcher
     except OSError:
         raise Unavailable("PDF needs the Pango library, which is not here", _REMEDY) from None
     # Nothing is fetched from elsewhere: what a paper shows is written into it.
     inside = URLFetcher(allowed_protocols=["data"])
-    made: bytes = HTML(string=page(paper), url_fetcher=inside).write_pdf(pdf_variant="pdf/ua-1")
+    source = HTML(string=page(paper), url_fetcher=inside)
+    if paper.style == "one-page":
+        for size in _SIZES:
+            sized = CSS(string=f".paper--one-page {{ font-size: {size} !important }}")
+            laid = source.render(stylesheets=[sized], pdf_variant="pdf/ua-1")
+            if len(laid.pages) == 1:
+                break
+        fitted: bytes = laid.write_pdf(pdf_variant="pdf/ua-1")
+        return fitted
+    made: bytes = source.write_pdf(pdf_variant="pdf/ua-1")
     return made
