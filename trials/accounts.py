@@ -43,12 +43,16 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provided:
-    """A person as the council's sign-in provider describes them. ``subject`` never changes."""
+    """A person as the council's sign-in provider describes them. ``subject`` never changes.
+
+    ``verified`` is false where the provider says that it has not checked the address.
+    """
 
     subject: str
     email: str
     name: str
     role: str
+    verified: bool = True
 
 
 def add(
@@ -171,11 +175,14 @@ def from_provider(session: Session, person: Provided) -> User:
     address by hand is not taken over: an address is not proof of being the same person.
 
     Raises:
-        NotPermitted: the account is closed.
+        NotPermitted: the account is closed, or a new one's address has not been verified.
         Conflict: the address belongs to an account that signs in by password.
     """
     row = session.scalar(sa.select(UserRow).where(UserRow.subject == person.subject))
     if row is None:
+        if not person.verified:
+            raise NotPermitted("your sign-in provider has not verified your e-mail address",
+                               "verify it there and sign in again")  # fmt: skip
         opened = add(session, person.email, name=person.name, role=person.role, password=None,
                      actor="sign-in provider")  # fmt: skip
         row = session.get_one(UserRow, opened.id)

@@ -71,6 +71,7 @@ def person(provider: Provider, claims: Mapping[str, Any]) -> Provided:
     return Provided(
         subject=f"{provider.issuer}#{claims['sub']}", email=email,
         name=str(claims.get("name") or ""), role=ours.pop(),
+        verified=str(claims.get("email_verified", True)).lower() != "false",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zipfile
 from datetime import datetime, timedelta
 
 import openpyxl
@@ -167,3 +168,18 @@ def test_any_bytes_are_a_table_or_a_sentence(data):
             list(objects(io.BytesIO(prefix + data)))
         except SignpostError:
             pass
+
+
+@pytest.mark.parametrize(("part", "mb"), [("xl/worksheets/sheet1.xml", 513),
+                                          ("xl/sharedStrings.xml", 129)])  # fmt: skip
+def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_opened(part, mb):
+    """Zeros pack a thousandfold: half a megabyte on the wire."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
+        package.writestr("[Content_Types].xml", "<Types/>")
+        with package.open(part, "w", force_zip64=True) as out:
+            for _ in range(mb):
+                out.write(bytes(1 << 20))
+    packed.seek(0)
+    with pytest.raises(SignpostError, match="unpacks to more than 512 MB, or to more than 128 MB"):
+        sheet(packed)

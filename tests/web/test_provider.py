@@ -102,6 +102,8 @@ def test_a_person_with_a_role_comes_in_and_the_role_follows_the_provider(app, is
         ({"sub": "cy", "email": "cy@wychbridge.example", "roles": ["viewer", "approver"]},
          "more than one role"),
         ({"sub": "not-ada"}, "already"),
+        ({"sub": "dee", "email": "dee@wychbridge.example", "email_verified": False},
+         "has not verified your e-mail address"),
     ],
 )  # fmt: skip
 def test_without_one_role_or_with_another_persons_address_nobody_comes_in(

@@ -14,8 +14,11 @@ from trials.contacts.reading import Layout, Row, Sheet, unreadable
 from trials.contacts.record import Refused
 from trials.errors import SignpostError
 
-LARGEST_UNPACKED: Final = 2 << 30
+LARGEST_UNPACKED: Final = 512 << 20
 """A workbook that unpacks to more than this is refused before it is opened."""
+
+LARGEST_TEXTS: Final = 128 << 20
+"""The same for its table of shared texts, which is held in memory, several times over."""
 
 
 def workbook(stream: IO[bytes], layout: Layout) -> Sheet:
@@ -36,12 +39,15 @@ def workbook(stream: IO[bytes], layout: Layout) -> Sheet:
 def _check_size(stream: IO[bytes]) -> None:
     try:
         with zipfile.ZipFile(stream) as package:
-            size = sum(entry.file_size for entry in package.infolist())
+            sizes = [(entry.filename, entry.file_size) for entry in package.infolist()]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise _damaged() from None
     stream.seek(0)
-    if size > LARGEST_UNPACKED:
-        raise SignpostError("the workbook unpacks to more than 2 GB", "export it as CSV")
+    texts = max((n for name, n in sizes if "sharedstrings" in name.lower()), default=0)
+    if sum(n for _, n in sizes) > LARGEST_UNPACKED or texts > LARGEST_TEXTS:
+        raise SignpostError(f"the workbook unpacks to more than {LARGEST_UNPACKED >> 20} MB, or to "
+                            f"more than {LARGEST_TEXTS >> 20} MB of texts",
+                            "export it as CSV, which may be of any size")  # fmt: skip
 
 
 def _damaged() -> SignpostError:
