@@ -32,7 +32,8 @@ def recipes(trial: Trial, home: str, allowed: tuple[str, ...]) -> list[Recipe]:
     if channel == "ivr":
         return _telephone(trial, home)
     if channel in WEBSITE or channel is None:
-        return [_snippet(trial, home, allowed), *_server(trial, home)]
+        chat = [_chat()] if channel == "webchat" else []
+        return [_snippet(trial, home, allowed), *chat, *_server(trial, home)]
     return _by_list(trial)
 
 
@@ -119,12 +120,18 @@ def _telephone(trial: Trial, home: str) -> list[Recipe]:
         Recipe("Make a key",
                "The platform needs a key that may ask for arms. It is shown once.",
                "signpost key add --name telephony --scope assign"),
-        Recipe("In 8x8: a data-augmentation variable",
-               "Add a data augmentation step to the call flow with this address and the header "
-               f"below. Read the variable “arm” from the answer ({arms}) and branch on it. Let the "
-               f"branch for an error or a timeout be “{control}”.",
+        Recipe("From a platform that can ask",
+               f"Request this address with the header below for every call, read “arm” ({arms}) "
+               "from the answer and branch on it. Let the branch for an error or a timeout be "
+               f"“{control}”.",
                f"GET {url}?unit={{callingNumber}}&phone={{callingNumber}}\n"
                "Authorization: Bearer YOUR-KEY"),
+        Recipe("In 8x8: a data-augmentation variable",
+               "Run this where a call’s identifier and number are known. It sets the variable "
+               "“_trialArm”; a Test Variable node of the call flow branches on it, and leads to "
+               f"“{control}” where it has no value. EIGHT_TOKEN is “tenantId:token” of 8x8’s Data "
+               "Augmentation API, which takes 100 requests a minute.",
+               _EIGHT.format(url=url, control=control), "python"),
         Recipe("In Amazon Connect: a Lambda",
                "An “Invoke AWS Lambda” block gives the flow these values as $.External.arm. The "
                "function answers within a second, with the control if Signpost does not.",
@@ -149,6 +156,18 @@ def _snippet(trial: Trial, home: str, allowed: tuple[str, ...]) -> Recipe:
                   f'<p data-signpost-arm="{trial.control.key}">The wording of today</p>\n'
                   f'<script src="{home}/site/v1/signpost.js" data-trial="{trial.key}"\n'
                   '        crossorigin="anonymous" defer></script>', "html")  # fmt: skip
+
+
+def _chat() -> Recipe:
+    return Recipe(
+        "In 8x8 webchat: a variable",
+        "On a page that has the script above and the chat. The variable stays with the chat and is "
+        "read when its contacts are imported.",
+        '<script>\n  document.addEventListener("signpost:arm", function (event) {\n'
+        "    if (event.detail.enrolled) "
+        'chatApp.setVariables({ "_trialArm": event.detail.arm });\n  });\n</script>',
+        "html",
+    )
 
 
 def _server(trial: Trial, home: str) -> list[Recipe]:
@@ -191,6 +210,32 @@ def statuses(path="statuses.json"):
     with open(path, "w", encoding="utf-8") as out:
         json.dump({{"notifications": list(notify.get_all_notifications_iterator())}}, out)
 """
+
+_EIGHT = """import base64, json, os, urllib.parse, urllib.request
+
+SIGNPOST = "{url}"
+EIGHT = os.environ.get("EIGHT_URL", "https://vcc-eu1.8x8.com")
+
+def arm_of(number):
+    query = urllib.parse.urlencode({{"unit": number, "phone": number}})
+    ask = urllib.request.Request(f"{{SIGNPOST}}?{{query}}", headers={{
+        "Authorization": "Bearer " + os.environ["SIGNPOST_KEY"]}})
+    try:
+        with urllib.request.urlopen(ask, timeout=1) as answer:
+            return json.load(answer)["arm"]
+    except (OSError, ValueError):
+        return "{control}"
+
+def tell(call, number):
+    arm = arm_of(number)
+    variable = {{"name": "_trialArm", "value": arm, "ivr": True}}
+    token = base64.b64encode(os.environ["EIGHT_TOKEN"].encode()).decode()
+    send = urllib.request.Request(
+        f"{{EIGHT}}/api/v1/interaction/data/{{urllib.parse.quote(call)}}",
+        json.dumps({{"data": [{{"variables": [variable]}}]}}).encode(),
+        {{"Authorization": f"Basic {{token}}", "Content-Type": "application/json"}})
+    urllib.request.urlopen(send, timeout=2).close()
+    return arm"""
 
 _LAMBDA = """import json, os, urllib.parse, urllib.request
 

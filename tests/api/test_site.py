@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -129,4 +131,39 @@ def test_a_page_shows_the_servers_arm_keeps_nothing_and_falls_back_to_the_contro
         assert not any("/arm" in url for url in asked)
         assert context.cookies() == []
         assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+        browser.close()
+
+
+def _html(page):
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / page).read_text("utf-8")
+    return re.findall(r"^```html\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
+
+
+@pytest.mark.browser
+def test_the_printed_lines_show_one_version_and_tell_the_chat(signpost, website):
+    """The HTML of both how-to pages as printed, but for the server's address."""
+    _, home = signpost
+    address, shown = website
+    chromium = os.environ.get("SIGNPOST_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no Chromium")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.add_init_script(
+            "window.told = []; window.chatApp = {setVariables: v => window.told.push(v)}"
+        )
+
+        def seen(unit):
+            snippet = _html("website.md").replace("https://signpost.wychbridge.example", home)
+            snippet = snippet.replace("defer", f'defer data-timeout="5000" data-unit="{unit}"')
+            shown["html"] = "<!doctype html><title>Bins</title>" + _html("telephone.md") + snippet
+            page.goto(address)
+            page.wait_for_selector("html[data-signpost-website-banner]")
+            visible = [page.locator(f'[data-signpost-arm="{a}"]').is_visible()
+                       for a in ("bin-day", "current")]  # fmt: skip
+            return visible, page.evaluate("window.told")
+
+        assert seen(unit_in(0.5, 1)) == ([True, False], [{"_trialArm": "bin-day"}])
+        assert seen(unit_in(0, 0.5)) == ([False, True], [{"_trialArm": "current"}])
         browser.close()
