@@ -165,7 +165,7 @@ def _measure(trial: Trial, contrast: Contrast, at: Place) -> dict[str, Any]:
     found = contrast.difference
     if isinstance(found, Estimate) and found.se:
         prior = fitting.prior_of(trial, metric)
-        if not prior.flat:
+        if not prior.flat or metric.role == "primary":
             out["sensitivity"] = sensitivity(
                 found.estimate, found.se, prior=prior, better=metric.better, mde=metric.mde,
                 rope=made.rope, level=made.level, df=found.df,

@@ -11,6 +11,7 @@ from scipy import special
 from analysis.bayesian.posterior import Posterior, Rope, effect_posterior
 from analysis.bayesian.priors import (
     Better,
+    EffectPrior,
     NormalPrior,
     effect_prior,
     enthusiastic,
@@ -57,9 +58,15 @@ def sensitivity(
     df: float | None = None,
     threshold: float = 0.95,
 ) -> Sensitivity:
-    """Posteriors of one estimate under the planned, flat, sceptical and enthusiastic priors."""
+    """Posteriors of one estimate under the planned, flat, sceptical and enthusiastic priors.
+
+    A flat planned prior has no width to take a half of: the other two are then as wide as the
+    effect planned for, or without one the effect that data so precise find four times in five.
+    """
     given = effect_prior(prior)
-    wanted = (given, flat(), sceptical(given), enthusiastic(given, better=better, mde=mde))
+    size = given if not given.flat else EffectPrior(sd=abs(mde or 0) or _FOUND * se)
+    beside = (sceptical(size), enthusiastic(size, better=better, mde=mde))
+    wanted = (flat(), *beside) if given.flat else (given, flat(), *beside)
     posteriors = {
         one.label: effect_posterior(
             estimate, se, prior=one, better=better, rope=rope, level=level, df=df
@@ -93,6 +100,12 @@ def tipping_sd(estimate: float, se: float, *, better: Better, threshold: float) 
     return se * c / math.sqrt(z * z - c * c)
 
 
+_FOUND = 2.8
+"""Standard errors of an effect that a two-sided 5% test finds with 80% power: 1.96 + 0.84."""
+
+_COUNTED = {1: "one", 2: "two", 3: "three", 4: "four"}
+
+
 def _says(posteriors: dict[str, Posterior | Absent], threshold: float, *, robust: bool) -> str:
     found = {k: p for k, p in posteriors.items() if isinstance(p, Posterior)}
     if not found:
@@ -101,7 +114,7 @@ def _says(posteriors: dict[str, Posterior | Absent], threshold: float, *, robust
     high = max(found.values(), key=lambda p: p.probability_better)
     span = (
         f"The probability of better lies between {low.probability_better:.1%} and "
-        f"{high.probability_better:.1%} over the four priors"
+        f"{high.probability_better:.1%} over the {_COUNTED[len(found)]} priors"
     )
     if robust:
         side = "at or above" if low.probability_better >= threshold else "below"

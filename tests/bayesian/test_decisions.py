@@ -99,6 +99,15 @@ class TestSensitivity:
         assert not got.robust
         assert "matters" in got.says
         sure = sensitivity(-0.08, 0.01, prior=EffectPrior(sd=0.02), better="lower")
+        open_minded = sensitivity(-3.0, 1.0, prior=flat(), better="lower", mde=2.0)
+        assert list(open_minded.posteriors) == ["flat", "sceptical", "enthusiastic"]
+        doubtful = open_minded.posteriors["sceptical"]
+        assert isinstance(doubtful, Posterior)
+        assert doubtful.mean == pytest.approx(-1.5)  # a prior of sd 1 is worth the data
+        assert "over the three priors" in open_minded.says
+        unplanned = sensitivity(-3.0, 1.0, prior=flat(), better="lower").posteriors["sceptical"]
+        assert isinstance(unplanned, Posterior)
+        assert unplanned.mean == pytest.approx(-3 * 1.4**2 / (1.4**2 + 1))
         assert sure.robust
 
     def test_the_tipping_prior_tips(self) -> None:

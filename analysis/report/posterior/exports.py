@@ -197,7 +197,14 @@ _CHECKS = """for model in document["models"]:
             plt.show()
             plt.close("all")
     print(model["name"], {k: v for k, v in (model["diagnostics"] or {}).items()
-                          if k != "by_quantity"})"""
+                          if k != "by_quantity"})
+    for c in model.get("chains") or []:
+        plt.figure(figsize=(5, 1))
+        plt.bar(range(len(c["counts"])), c["counts"])
+        plt.axhline(sum(c["counts"]) / len(c["counts"]), color="k")
+        plt.title(f"{model['name']}: ranks of chain {c['chain']}")
+        plt.show()
+        plt.close("all")"""
 _PARTS = (
     ("The draws", _LOAD),
     ("Effects, and the priors they came from", _EFFECTS),
