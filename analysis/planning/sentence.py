@@ -83,6 +83,11 @@ def notes_of(r: PowerRequest, a: PowerAnswer, with_t: float | None) -> tuple[str
         )
     if a.clusters is not None and a.clusters < 20 and not r.wedge:
         notes.append("With fewer than 20 clusters prefer randomisation inference.")
+    if r.wedge:
+        notes.append(
+            "The formula takes the intra-cluster correlation as known. The analysis does not, "
+            "which costs some points of power with few clusters: see what --simulate 500 finds."
+        )
     if r.kind == "proportion" and r.mde is not None and r.mde > 0.05:
         notes.append(
             "Changes of messages rarely move a rate by more than 5 points (1.4 on average in two "

@@ -95,12 +95,13 @@ def test_the_same_seed_gives_the_same_rehearsal():
     ids=["switchback", "wedge of a share", "wedge of a mean"],
 )  # fmt: skip
 def test_trials_over_time_reach_the_power_of_their_formula(options):
-    """Within Monte Carlo error and four points, for the analysis uses t and the formula z."""
+    """Within Monte Carlo error and four points: the analysis knows neither spread nor correlation."""
     request = PowerRequest(**options)
     answer = plan_power(request)
     seen = rehearse(request, answer, n_sims=300, seed=2)
     assert seen.absent == 0
     assert seen.power == pytest.approx(answer.power, abs=4 * seen.mcse + 0.04)
+    assert request.wedge == any("--simulate" in note for note in answer.notes)
     truth = -options["mde"]
     assert seen.mean_estimate == pytest.approx(truth, rel=0.1)
     assert seen.coverage == pytest.approx(0.95, abs=4 * (0.0475 / 300) ** 0.5)
