@@ -6,7 +6,7 @@ import runpy
 import sys
 
 BENCHMARKS = (
-    "assignment", "lists", "contacts_import", "analysis_rows", "window_metric", "estimates",
+    "assignment", "http", "lists", "contacts_import", "analysis_rows", "window_metric", "estimates",
     "deflection_coverage", "capacity", "posterior", "pages",
 )  # fmt: skip
 

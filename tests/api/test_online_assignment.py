@@ -6,6 +6,7 @@ import hashlib
 import logging
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -109,6 +110,23 @@ def test_a_locked_database_changes_no_answer_and_what_waited_is_written(
     lock.close()
     recorder.flush()
     assert counts(sqlite_store, UnitRow) == 21
+
+
+def test_a_database_that_is_deleted_changes_no_answer_either(client, app, made):
+    """The file goes while the service runs: arms go on following from the ids."""
+    before = client.post(URL, json={"unit": "first"}).json["arm"]
+    app.extensions["online"].recorder.flush()
+    path = made.database_url.removeprefix("sqlite:///")
+    app.extensions["store"].close()
+    for suffix in ("", "-wal", "-shm"):
+        Path(path + suffix).unlink(missing_ok=True)
+    assert client.post(URL, json={"unit": "first"}).json["arm"] == before
+    for i in range(20):
+        said = client.post(URL, json={"unit": f"gone-{i}"})
+        assert said.status_code == 200
+        assert said.json["arm"] == (by_hand(f"gone-{i}") or "current")
+    flag = client.post(FLAG, json={"context": {"targetingKey": "gone-1"}})
+    assert flag.json["variant"] == (by_hand("gone-1") or "current")
 
 
 def test_the_protocols_errors_have_its_shapes(client):
