@@ -109,3 +109,21 @@ def test_a_holdout_is_kept_out_of_the_blocks_and_holds_when_it_is_drawn_again(
         arm = session.scalar(sa.select(ArmRow.id).limit(1))
         session.get(AssignmentRow, session.scalar(held)).arm_id = arm
     assert len(verifying.check(sqlite_store, "chat", [path], hasher=hasher).differ) == 1
+
+
+def test_no_arm_of_a_webchat_is_told_before_somebody_is_enrolled(sqlite_store, hasher):
+    """Asked without recording, forty people all seem to get the control; asked in earnest, not."""
+    text = TRIAL.replace('kind = "stratified"\nstrata = ["topic"]\n', "")
+    with sqlite_store.write() as session:
+        registry.add(session, toml.read(text), actor="test")
+        lifecycle.launch(session, "chat", actor="test")
+    door = Online(sqlite_store, hasher)
+    try:
+        peeked = [door.assign("chat", Ask(f"u{i}"), record=False) for i in range(40)]
+        given = [door.assign("chat", Ask(f"u{i}")) for i in range(40)]
+    finally:
+        door.close()
+    assert {(a.arm, a.reason) for a in peeked} == {("current", "not-enrolled")}
+    assert {a.arm for a in given} == {"current", "new"}
+    with sqlite_store.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(UnitRow)) == 40

@@ -32,6 +32,8 @@ REFRESH = 2.0
 """Seconds after which a pause, a launch or a revoked key is known everywhere."""
 PATIENCE = 5.0
 """Seconds for which a database that failed is left alone."""
+CONCEALED = ("webchat",)
+"""Channels where staff could choose whom to let in: an arm is told only by enrolling the unit."""
 _SOONEST = 0.25
 _REMEMBERED = 100_000
 
@@ -144,6 +146,15 @@ class Online:
             return self._adaptively(trial, trial.adaptive, entry, unit, record=record)
         if trial.assigner is None:
             return self._within(trial, digest, unit, ask, record=record)
+        return self._bucketed(trial, digest, unit, ask, record=record)
+
+    def _bucketed(
+        self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool
+    ) -> Answer:  # fmt: skip
+        """The arm that follows from the id."""
+        assert trial.assigner is not None
+        if not record and trial.trial.about.channel in CONCEALED:
+            return _control(trial, "not-enrolled")
         arm, _, why, _ = trial.assigner(unit)
         if why == "outside-coverage":
             return self._away(trial, digest, why, record=record)
