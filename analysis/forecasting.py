@@ -99,6 +99,8 @@ def posterior_of(trial: Trial, result: Mapping[str, Any] | None, arm: str) -> Po
         return Absent("no-result", "The trial has not been analysed.")
     if sentence(result) is not None or result.get("withheld"):
         return Absent("withheld", "The result may not be shown yet.")
+    if any(check.get("verdict") == "fail" for check in parts(result, "checks")):
+        return Absent("failed-check", "Not scored: a check says that the result cannot be trusted.")
     contrasts = parts(primary_entry(trial, result), "contrasts")
     contrast = next((c for c in contrasts if text(c, "arm") == arm), {})
     found, rough = part(contrast, "posterior"), part(contrast, "difference")

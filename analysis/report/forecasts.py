@@ -9,7 +9,7 @@ from analysis.bayesian.forecasts import Score, calibration
 from analysis.estimates import Absent
 from analysis.report import render
 from analysis.report.chart import composed
-from analysis.report.figures import counted, day, percent
+from analysis.report.figures import chance, counted, day, percent
 from analysis.report.marks import Panel, Row, Rule
 from analysis.report.view import Drawn
 
@@ -44,7 +44,7 @@ def says(found: Sequence[Kept]) -> str:
 
 
 def _chance(probability: float | None) -> str:
-    return "–" if probability is None else f"{percent(probability, 0)} likely better"
+    return "–" if probability is None else f"{chance(probability)} likely better"
 
 
 def calibrated(found: Sequence[Kept]) -> Drawn | None:

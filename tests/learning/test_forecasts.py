@@ -45,6 +45,10 @@ def test_forecasts_stand_as_made_before_launch_and_are_scored_after(store):
         ))  # fmt: skip
     with store.read() as session:
         ann, bob = forecasting.everything(session, KEY)
+    failed = {**letter_result(), "checks": [{"key": "sample-ratio", "verdict": "fail"}]}
+    broken = forecasting.posterior_of(letter_trial(), failed, ann.arm)
+    assert isinstance(broken, Absent)
+    assert broken.code == "failed-check"
     came = ann.came
     assert ann.score.brier == pytest.approx(came * 0.3**2 + (1 - came) * 0.7**2)
     assert ann.score.brier < bob.score.brier
