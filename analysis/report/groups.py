@@ -29,9 +29,11 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
     """
     metric, entry = trial.primary, primary_entry(trial, result)
     every = [
-        (group_name(segment), contrast, interval(segment.get("shrunk")))
+        (group_name(segment), contrast, interval(shrunk))
         for segment in parts(entry, "segments")
-        for contrast in contrasts(trial, metric, segment)
+        for contrast, shrunk in zip(
+            contrasts(trial, metric, segment), _shrunk(segment), strict=True
+        )
     ]
     told = [one for one in every if one[1].standing != "absent"]
     left = list(dict.fromkeys(name for name, c, _ in every if _too_few(c)))
@@ -64,6 +66,12 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
         columns=("Group", "Version", "Difference", "Range", "Pooled with the other groups"),
         rows=[_segment_cells(name, c, pooled) for name, c, pooled in told],
     )
+
+
+def _shrunk(segment: Json) -> list[object]:
+    """Each comparison's own pooled effect; the group's is that of the first version."""
+    found: list[object] = [one.get("shrunk") for one in parts(segment, "contrasts")]
+    return found if any(found) or not found else [segment.get("shrunk"), *found[1:]]
 
 
 def _drawable(rows: list[Row]) -> list[Row]:

@@ -21,6 +21,7 @@ class Guardrail:
 
     key: str
     verdict: GuardrailVerdict
+    title: str = ""
     says: str = ""
     hard_stop: bool = False
 
@@ -232,12 +233,12 @@ def _unproven(found: Findings, rule: Rule) -> Recommendation:
 
 def _conditions(found: Findings) -> tuple[str, ...]:
     conditions = [
-        f"Watch {g.key} after roll-out: the trial could not rule out harm to it."
+        f"Watch ‘{g.title or g.key}’ after roll-out: the trial could not rule out harm to it."
         for g in found.guardrails
         if g.verdict == "inconclusive"
     ]
     conditions += [
-        f"Resolve the warning on {c.key}. {c.says}".strip()
+        f"Look into this first: {c.says}" if c.says else f"Look into the warning on {c.key}."
         for c in found.checks
         if c.verdict == "warn"
     ]
@@ -251,7 +252,7 @@ def _conditions(found: Findings) -> tuple[str, ...]:
 
 
 def _guardrail_reasons(failed: Sequence[Guardrail]) -> tuple[str, ...]:
-    return tuple(f"Guardrail failed: {g.key}. {g.says}".strip() for g in failed)
+    return tuple(f"Guardrail failed: ‘{g.title or g.key}’. {g.says}".strip() for g in failed)
 
 
 def _worth_waiting(net: float) -> str:

@@ -185,6 +185,7 @@ def _guardrails(
                 continue
             yield Guardrail(
                 key=metric["key"],
+                title=metric.get("title", ""),
                 verdict=_GUARDRAILS.get(found.get("verdict", ""), "inconclusive"),
                 says=found.get("says", ""),
                 hard_stop=metric["key"] in hard_stops,

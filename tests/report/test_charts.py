@@ -181,6 +181,18 @@ def test_the_groups_chart_draws_the_pooled_estimates_and_the_whole_trial():
     assert "same way in every group" in chart.conclusion
 
 
+def test_each_version_is_beside_its_own_pooled_effect():
+    result = donor_result()
+    metric = result["metrics"][0]
+    alike = {k: v for k, v in metric.items() if k in ("arms", "contrasts")}
+    segment = {"by": "region", "level": "north", **copy.deepcopy(alike)}
+    for i, contrast in enumerate(segment["contrasts"]):
+        contrast["shrunk"] = estimate(0.01 * (i + 1), 0.001)
+    metric["segments"] = [{**segment, "shrunk": segment["contrasts"][0]["shrunk"]}]
+    chart = charts.segments_chart(donor_trial(), result)
+    assert [re.findall(r"^\d+", row[-1]) for row in chart.rows] == [["10"], ["20"], ["30"]]
+
+
 def test_groups_whose_estimates_differ_in_sign_are_said_to():
     result = letter_result()
     contrast = result["metrics"][0]["segments"][0]["contrasts"][0]
