@@ -23,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from analysis import study
+from analysis import health, study
 from trials import jobs, lifecycle, registry, resources, settings
 from trials.contacts import load, reasons
 from trials.definition import toml
@@ -99,10 +99,14 @@ def _has_rows(path: Path) -> bool:
 
 
 def _stopped(store: Store, key: str) -> None:
-    """The trial stopped and its seed revealed."""
+    """The trial stopped, its seed revealed, and how it fared counted for its health page."""
     with store.write() as session:
         if registry.load(session, key).state == "live":
             lifecycle.stop(session, key, actor=ACTOR, reason="the planned end was reached")
+    found = {"trial": key, "health": health.take(store, key)}
+    with store.write() as session:
+        jobs.keep(session, "health", subject=key, key=f"demonstration/{key}/health",
+                  result=found, actor=ACTOR)  # fmt: skip
 
 
 def _analysed(store: Store, key: str, say: Say, *, sampling: bool) -> dict[str, Any]:

@@ -1,80 +1,152 @@
 """Where the site leads: the bar under the header, and the parts of one trial.
 
-A part is shown where its page exists and whoever is signed in may open it, so that pages can be
+Both are told in few words, each with its pages beside it once one is there, so that no row wraps at
+a desk. A page is shown where it exists and whoever is signed in may open it, so that pages can be
 added, or left out, without a list of what is there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Flask, current_app, request, url_for
 
 from web import access
 
-NAVIGATION: tuple[tuple[str, str], ...] = (
-    ("Trials", "trials.home"),
-    ("Drafts", "drafting.index"),
-    ("Ideas", "ideas.index"),
-    ("Calendar", "calendar.index"),
-    ("Learning", "learning.index"),
-    ("Portfolio", "portfolio.index"),
-    ("Call capacity", "capacity.index"),
-    ("Schedule", "schedules.index"),
-    ("Feeds", "feeds.index"),
-    ("Mails", "mails.index"),
-    ("People", "people.index"),
-    ("Data protection", "protection.index"),
-    ("Help", "help.index"),
-)
-"""What the bar under the header leads to: a label and an endpoint each."""
+Page = tuple[str, str]
+Section = tuple[str, tuple[Page, ...]]
 
-TRIAL_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Overview", ("trials.trial",)),
-    ("Forecasts", ("forecasts.index",)),
-    ("Health", ("health.index",)),
-    ("How to connect", ("connect.show",)),
-    ("Uploads", ("uploads.index",)),
-    ("Results", ("results.index", "trials.trial_report")),
-    ("Posterior", ("posterior.index",)),
-    ("Case for scaling", ("cases.case",)),
-    ("Decision", ("decisions.decision",)),
-    ("Afterwards", ("afterwards.index",)),
-    ("Papers", ("papers.index",)),
-    ("Schedule", ("schedules.trial",)),
+NAVIGATION: tuple[Section, ...] = (
+    ("Trials", (("Trials", "trials.home"),)),
+    ("Drafts", (("Drafts", "drafting.index"),)),
+    ("Ideas", (("Ideas", "ideas.index"),)),
+    ("Calendar", (("Calendar", "calendar.index"),)),
+    ("Learning", (("Learning", "learning.index"),)),
+    (
+        "Portfolio",
+        (
+            ("All trials together", "portfolio.index"),
+            ("Opportunities", "opportunities.index"),
+            ("Call capacity", "capacity.index"),
+            ("Assumptions", "assumptions.index"),
+        ),
+    ),
+    (
+        "Settings",
+        (
+            ("People", "people.index"),
+            ("Keys for machines", "people.keys"),
+            ("Record of changes", "people.record"),
+            ("Data protection", "protection.index"),
+            ("Schedule", "schedules.index"),
+            ("Background work", "jobs.index"),
+            ("Feeds", "feeds.index"),
+            ("Mails", "mails.index"),
+        ),
+    ),
+    ("Help", (("Help", "help.index"),)),
 )
-"""The parts of a trial's pages: a label, and the endpoints (with ``key``) that may serve it."""
+"""The sections of the bar under the header: a label, and its pages as label and endpoint."""
+
+TRIAL_PARTS: tuple[Section, ...] = (
+    ("Plan", (("Overview", "trials.trial"), ("Forecasts", "forecasts.index"))),
+    (
+        "Running",
+        (
+            ("Health", "health.index"),
+            ("Uploads", "uploads.index"),
+            ("How to connect", "connect.show"),
+            ("Schedule", "schedules.trial"),
+        ),
+    ),
+    (
+        "Results",
+        (
+            ("The result", "results.index"),
+            ("Report", "trials.trial_report"),
+            ("Posterior", "posterior.index"),
+        ),
+    ),
+    (
+        "Scaling",
+        (
+            ("Case for scaling", "cases.case"),
+            ("Decision", "decisions.decision"),
+            ("Afterwards", "afterwards.index"),
+            ("Papers", "papers.index"),
+        ),
+    ),
+)
+"""The parts of a trial's pages: a label, and the pages (all with ``key``) in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a word leads, whether it is the page being read, and what lies beside it there."""
+
+    label: str
+    href: str
+    here: bool
+    within: tuple[Link, ...] = ()
 
 
 def register(app: Flask) -> None:
     """Let every page of ``app`` ask for the bar and the parts."""
-    app.jinja_env.globals.update(navigation=bar, trial_parts=trial_parts, way=way)
+    app.jinja_env.globals.update(
+        navigation=bar, beside_this=beside_this, trial_parts=trial_parts, way=way
+    )
 
 
 def bar() -> list[dict[str, object]]:
     """What the bar leads whoever is signed in to, as the design system's navigation takes it."""
-    found: list[dict[str, object]] = []
-    for label, end in NAVIGATION:
-        if _open(end):
-            href = url_for(end)
-            below = href != "/" and request.path.startswith(f"{href}/")
-            within = below or (label == "Trials" and request.path.startswith("/trials"))
-            found.append({"text": label, "href": href, "current": request.path == href,
-                          "active": within and request.path != href})  # fmt: skip
-    return found
+    return [
+        {
+            "text": section.label,
+            "href": section.href,
+            "current": section.here and request.path == section.href,
+            "active": section.here and request.path != section.href,
+        }
+        for section in _sections()
+    ]
 
 
-def trial_parts(key: str) -> list[tuple[str, str, bool]]:
-    """The parts of a trial for this person: label, address, whether it is this one."""
-    found = []
-    for label, ends in TRIAL_PARTS:
-        end = next((one for one in ends if _open(one)), None)
-        if end is None:
-            continue
-        href = url_for(end, key=key)
-        deeper = label != "Overview" and request.path.startswith(f"{href}/")
-        found.append((label, href, request.path == href or deeper))
-    return found
+def beside_this() -> Link | None:
+    """The section of the page being read, where more than one page is in it."""
+    return next((s for s in _sections() if s.here and len(s.within) > 1), None)
+
+
+def trial_parts(key: str) -> list[Link]:
+    """The parts of a trial for this person, each with its pages; one of the parts is here."""
+    parts = [part for label, pages in TRIAL_PARTS if (part := _section(label, pages, key=key))]
+    if parts and not any(part.here for part in parts):
+        parts[0] = replace(parts[0], here=True)
+    return parts
+
+
+def _sections() -> list[Link]:
+    return [found for label, pages in NAVIGATION if (found := _section(label, pages))]
+
+
+def _section(label: str, pages: tuple[Page, ...], **values: Any) -> Link | None:
+    """A section with those of its pages that this person may open; ``None`` without any."""
+    within = tuple(
+        Link(text, href, _here(end, href))
+        for text, end in pages
+        if _open(end)
+        for href in (url_for(end, **values),)
+    )
+    if not within:
+        return None
+    return Link(label, within[0].href, any(page.here for page in within), within)
+
+
+def _here(endpoint: str, href: str) -> bool:
+    """Whether the page being read is this one, or lies below it."""
+    if endpoint == "trials.home":
+        return request.path == href or request.path.startswith("/trials")
+    below = endpoint != "trials.trial" and request.path.startswith(f"{href}/")
+    return request.path == href or below
 
 
 def way(endpoint: str, **values: Any) -> str | None:

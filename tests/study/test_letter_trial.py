@@ -16,7 +16,7 @@ import statsmodels.api as sm
 from analysis import study
 from trials import resources
 from trials.store.engine import Store
-from web import demonstration
+from web import demonstration, present_health
 
 # arm: letters, response rate, its standard error, dollars a letter, its standard error
 PUBLISHED = {
@@ -175,7 +175,10 @@ def test_a_second_run_gives_the_same_result(tmp_path, hasher):
     migrate.upgrade(store)
     first = demonstration.letters(store, hasher, lambda _text: None)
     second = study.analyse(store, study.Order(key=demonstration.LETTERS))
+    with store.read() as session:
+        counted, _ = present_health.latest(session, demonstration.LETTERS)
     store.close()
+    assert counted["assigned"] == {key: row[0] for key, row in PUBLISHED.items()}
     assert second["run"]["id"] == first["run"]["id"] + 1
     assert second["run"]["data_hash"] == first["run"]["data_hash"]
     for before, after in zip(first["metrics"], second["metrics"], strict=True):

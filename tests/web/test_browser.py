@@ -31,6 +31,18 @@ def test_every_page_is_accessible_quiet_under_its_policy_and_fits(browser, site,
         assert page.title() != "1"  # the planted mark-up would have set it
 
 
+@pytest.mark.parametrize("path", ["/", "/trials/fresh", "/trials/fresh/health", "/people"])
+def test_no_row_of_the_navigation_wraps_at_a_desk(browser, site, path):
+    with Seen(browser, 1280) as seen:
+        page = seen.open(site + path)
+        rows = page.eval_on_selector_all(
+            "nav ul, .govuk-service-navigation__list",
+            "all => all.map(l => new Set([...l.children].map(c => c.offsetTop)).size)",
+        )
+        assert rows
+        assert set(rows) == {1}
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_empty_list_is_accessible_and_fits(browser, empty_site, width):
     with Seen(browser, width) as seen:
