@@ -6,6 +6,8 @@
     ├── Invalid                   input breaks one or more rules; carries every problem found
     ├── NotFound                  a key that names nothing
     ├── Conflict                  the state of a trial (or a rival edit) forbids the act
+    ├── Altered                   what was kept is no longer what it was
+    ├── Gone                      an address that was given out and has been taken back
     ├── NotPermitted              the person or key may not do this
     └── Unavailable               the database or a file cannot be reached or used
 """
@@ -73,6 +75,19 @@ class Conflict(SignpostError):
 
     code = "conflict"
     status = 409
+
+
+class Altered(Conflict):
+    """What was kept no longer has the hash it was kept with, so it is not shown as genuine."""
+
+    code = "altered"
+
+
+class Gone(SignpostError):
+    """An address that was given out and has been taken back by its owner."""
+
+    code = "gone"
+    status = 410
 
 
 class NotPermitted(SignpostError):

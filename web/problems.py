@@ -21,12 +21,14 @@ _TITLES = {
     404: "Page not found",
     405: "That cannot be done here",
     409: "Somebody else was first",
+    410: "This address is no longer used",
     413: "That file is too large",
     422: "There is a problem",
     429: "Too many requests",
     500: "Sorry, there is a problem with the service",
     503: "The service is not available",
 }
+_TITLES_BY_CODE = {"altered": "This is not what was kept"}
 _SAYS = {
     404: "If you typed the address, check that it is correct.",
     405: "The address exists, but not for this kind of request.",
@@ -54,12 +56,15 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
+def _title(error: SignpostError) -> str:
+    return _TITLES_BY_CODE.get(error.code) or _TITLES.get(error.status, _TITLES[400])
+
+
 def _refused(error: SignpostError) -> Response:
     problems = tuple(str(p) for p in error.problems) if isinstance(error, Invalid) else ()
     says = error.what if isinstance(error, Invalid) else error.says
     return _told(Trouble(
-        status=error.status, code=error.code, title=_TITLES.get(error.status, _TITLES[400]),
-        says=sentence(says), remedy=sentence(error.remedy), problems=problems,
+        status=error.status, code=error.code, title=_title(error), says=sentence(says), remedy=sentence(error.remedy), problems=problems,
     ))  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from analysis.report.withhold import withheld
 from analysis.scaling.case import CaseForScaling
 from trials import audit, clock, events, registry
 from trials.definition import toml
-from trials.errors import Conflict, NotFound, SignpostError
+from trials.errors import Altered, Conflict, NotFound, SignpostError
 from trials.registry import TrialRecord
 from trials.store.engine import Store
 from trials.store.tables import PaperRow, RunRow
@@ -91,6 +91,7 @@ def make(store: Store, wanted: Wanted) -> tuple[Kept, bytes]:
     Raises:
         NotFound: there is no such trial.
         Conflict: it has not been analysed, its result is withheld, or it has no case to tell of.
+        Altered: the paper that was kept is no longer as it was.
         SignpostError: the paper is not offered in that format.
         Unavailable: PDF is asked for and the machine cannot set it.
     """
@@ -194,14 +195,19 @@ def opened(session: Session, key: str, number: int) -> tuple[Kept, bytes]:
 
     Raises:
         NotFound: the trial has no such paper.
-        Conflict: its bytes are not those that were kept.
+        Altered: its bytes are not those that were kept.
     """
     row = session.get(PaperRow, number)
     if row is None or row.trial_id != registry.row_of(session, key).id:
         raise NotFound(f"trial {key!r} has no paper {number}", "see the papers of the trial")
+    return _of(key, row), _genuine(row)
+
+
+def _genuine(row: PaperRow) -> bytes:
+    """A kept paper's bytes. Raises ``Altered`` where they are no longer those that were kept."""
     if digest(row.content) != row.digest:
-        raise Conflict(f"paper {number} is not what was kept", "restore it from a backup")
-    return _of(key, row), row.content
+        raise Altered(f"paper {row.id} is not what was kept", "restore it from a backup")
+    return row.content
 
 
 def digest(content: bytes) -> str:
@@ -276,7 +282,7 @@ def _held(session: Session, wanted: Wanted, basis: str) -> tuple[Kept, bytes] | 
         .order_by(PaperRow.id.desc())
         .limit(1)
     )
-    return None if row is None else (_of(wanted.key, row), row.content)
+    return None if row is None else (_of(wanted.key, row), _genuine(row))
 
 
 def _kept(session: Session, m: Material, wanted: Wanted, content: bytes, basis: str) -> Kept:

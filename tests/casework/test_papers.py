@@ -19,7 +19,7 @@ from analysis.casework.papers import FORMATS, KINDS, Wanted
 from analysis.report.papers.committee import HEADINGS
 from analysis.report.papers.page import page
 from analysis.scaling.specs import SPECS
-from trials.errors import Conflict, NotFound, SignpostError
+from trials.errors import Altered, Conflict, NotFound, SignpostError
 from trials.store.tables import PaperRow
 
 
@@ -57,8 +57,12 @@ def test_a_paper_given_out_is_opened_again_byte_for_byte_on_both_databases(counc
             papers.opened(session, KEY, 999)
     with council.write() as session:
         session.execute(sa.update(PaperRow).where(PaperRow.id == kept.id).values(content=b"other"))
-    with council.read() as session, pytest.raises(Conflict, match="not what was kept"):
+    with council.read() as session, pytest.raises(Altered, match="not what was kept"):
         papers.opened(session, KEY, kept.id)
+    with council.write() as session:
+        session.execute(sa.update(PaperRow).where(PaperRow.id == newer.id).values(content=b"other"))
+    with pytest.raises(Altered, match="not what was kept"):
+        papers.make(council, wanted("committee", "docx"))
 
 
 def test_the_dossier_holds_the_plan_the_wording_both_schools_the_case_and_the_hashes(one, told):

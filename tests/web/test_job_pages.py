@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from seen import Seen
-from signed import submit
+from signed import client_of, submit
 
 from trials import jobs
 
@@ -60,6 +60,23 @@ def test_progress_and_every_refused_row_are_told(client, store):
     assert "line 3: the arm is not known; correct it" in page
     assert "and 1 more" in page
     assert "Two rows are wrong." in page
+
+
+def test_background_work_is_closed_to_suppliers_and_says_when_how_long_and_why_it_failed(
+    app, client, store
+):
+    number = ask(store, "pages-4")
+    with store.write() as session:
+        jobs.fail(session, jobs.claim(session, "w"), "the file cannot be read", again=False)
+    supplier = client_of(app, "supplier")
+    for path in ("/jobs", f"/jobs/{number}", f"/jobs/{number}/panel", f"/jobs/{number}/problems.csv"):
+        assert supplier.get(path).status_code == 403
+        assert client_of(app, "viewer").get(path).status_code == 200
+    assert "What ran" not in text(supplier, "/schedule")
+    assert "What ran" in text(client, "/schedule")
+    page = text(client, f"/jobs/{number}")
+    for part in ("Asked for", "Begun", "Ended", "Time taken", "The file cannot be read."):
+        assert part in page
 
 
 @pytest.mark.browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import hashlib
 import re
 from dataclasses import replace
 
@@ -12,12 +13,14 @@ import sqlalchemy as sa
 from council import fill, settings
 from signed import client_of, submit
 
+from trials import clock
 from trials.mail import outbox, subscriptions
 from trials.mail.settings import MailSettings
 from trials.store import migrate
 from trials.store.engine import Store
-from trials.store.tables import OutboxRow
+from trials.store.tables import OutboxRow, RunRow, SentReportRow
 from web.app import create_app
+from web.mail.links import Links
 
 CLERK = "clerk@elsewhere.example"
 
@@ -94,3 +97,27 @@ def test_every_mail_can_be_looked_at_and_looking_writes_nothing(posting, kind):
     assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
     with store.read() as session:
         assert outbox.counts(session) == before
+
+
+def test_a_report_that_is_not_what_was_sent_is_said_to_be_so_and_not_shown(posting):
+    content = b"<html><style></style>as it was sent</html>"
+    made = posting.extensions["settings"]
+    with posting.extensions["store"].write() as session:
+        run = session.scalars(sa.select(RunRow).order_by(RunRow.id).limit(1)).one()
+        row = SentReportRow(
+            trial_id=run.trial_id, run_id=run.id, content=content, at=clock.now(),
+            digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        number = row.id
+    address = Links(made.base_url, made.secret_key).to("report", number)
+    path = "/m/report/" + address.rpartition("/")[2]
+    outside = posting.test_client()
+    assert outside.get(path).data == content
+    with posting.extensions["store"].write() as session:
+        session.get(SentReportRow, number).content = content.replace(b"sent", b"lost")
+    answer = outside.get(path)
+    assert answer.status_code == 409
+    assert "no longer what was sent" in answer.text
+    assert "as it was lost" not in answer.text

@@ -30,7 +30,7 @@ pages = Blueprint("jobs", __name__)
 
 
 @pages.get("/jobs")
-@needs(Permission.SEE_TRIALS)
+@needs(Permission.SEE_RESULTS)
 def index() -> str:
     """What was asked for last, of one trial where ``?about=`` names it."""
     about = request.args.get("about")
@@ -40,14 +40,14 @@ def index() -> str:
 
 
 @pages.get("/jobs/<int:job_id>")
-@needs(Permission.SEE_TRIALS)
+@needs(Permission.SEE_RESULTS)
 def job(job_id: int) -> str:
     """One job: how far it is, or what came of it."""
     return render_template("pages/job.html", page=present_jobs.page(_load(job_id)))
 
 
 @pages.get("/jobs/<int:job_id>/panel")
-@needs(Permission.SEE_TRIALS)
+@needs(Permission.SEE_RESULTS)
 def panel(job_id: int) -> Response:
     """The part of that page that changes, for the page's own script."""
     shown = present_jobs.page(_load(job_id))
@@ -79,7 +79,7 @@ def file(job_id: int, name: str) -> Response:
 
 
 @pages.get("/jobs/<int:job_id>/problems.csv")
-@needs(Permission.SEE_TRIALS)
+@needs(Permission.SEE_RESULTS)
 def problems(job_id: int) -> Response:
     """The rows that were refused, as a file; it repeats nothing of what they held."""
     text = io.StringIO()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from analysis.report.html import policy
 from trials import registry
-from trials.errors import NotFound, SignpostError
+from trials.errors import Altered, NotFound, SignpostError
 from trials.mail import outbox, subscriptions
 from trials.mail.subscriptions import KINDS
 from trials.settings import Settings
@@ -95,13 +97,16 @@ def confirmed(token: str) -> ResponseReturnValue:
 @pages.get("/m/report/<token>")
 @public
 def report(token: str) -> Response:
-    """The report exactly as it was when a mail first linked to it."""
+    """The report exactly as it was when a mail first linked to it; refused if it is not now."""
     number = _links().read("report", token)
     with store().read() as session:
         row = session.get(SentReportRow, number)
         if row is None:
             raise NotFound("this report is no longer kept", "ask the council's improvement team")
-        content = row.content
+        content, kept = row.content, row.digest
+    if f"sha256:{hashlib.sha256(content).hexdigest()}" != kept:
+        raise Altered("this report is no longer what was sent, so it is not shown",
+                      "ask the council’s improvement team to restore it from a backup")  # fmt: skip
     response = make_response(content)
     response.mimetype = "text/html"
     response.headers["Content-Security-Policy"] = _policy(content.decode())
