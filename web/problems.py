@@ -64,7 +64,8 @@ def _refused(error: SignpostError) -> Response:
     problems = tuple(str(p) for p in error.problems) if isinstance(error, Invalid) else ()
     says = error.what if isinstance(error, Invalid) else error.says
     return _told(Trouble(
-        status=error.status, code=error.code, title=_title(error), says=sentence(says), remedy=sentence(error.remedy), problems=problems,
+        status=error.status, code=error.code, title=_title(error), says=sentence(says),
+        remedy=sentence(error.remedy), problems=problems,
     ))  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from council import settings
 from icalendar import Calendar
-from signed import client_of
+from signed import client_of, submit
 
 from analysis import study
 from analysis.casework import decisions, steps
@@ -159,3 +159,17 @@ def test_decisions_and_dates_come_without_signing_in_until_the_account_closes(ap
     assert (
         reader.get(news.replace("decisions", "x").replace("/feeds/", "/feeds/a")).status_code == 404
     )
+
+
+def test_new_addresses_end_those_before(app):
+    client, reader = client_of(app, "analyst"), app.test_client()
+
+    def addresses():
+        page = client.get("/feeds").get_data(as_text=True)
+        return re.findall(r"http://localhost(/feeds/\S+?/(?:decisions\.rss|dates\.ics))", page)
+
+    before = addresses()
+    assert addresses() == before
+    assert submit(client, "/feeds", {}, action="/feeds/renew").status_code == 303
+    after = addresses()
+    assert [reader.get(a).status_code for a in before + after] == [410, 410, 200, 200]

@@ -69,7 +69,12 @@ def test_background_work_is_closed_to_suppliers_and_says_when_how_long_and_why_i
     with store.write() as session:
         jobs.fail(session, jobs.claim(session, "w"), "the file cannot be read", again=False)
     supplier = client_of(app, "supplier")
-    for path in ("/jobs", f"/jobs/{number}", f"/jobs/{number}/panel", f"/jobs/{number}/problems.csv"):
+    for path in (
+        "/jobs",
+        f"/jobs/{number}",
+        f"/jobs/{number}/panel",
+        f"/jobs/{number}/problems.csv",
+    ):
         assert supplier.get(path).status_code == 403
         assert client_of(app, "viewer").get(path).status_code == 200
     assert "What ran" not in text(supplier, "/schedule")

@@ -141,6 +141,7 @@ PATHS = {
     "/api/v1/tidy/arms.json": 200,
     "/api/v1/tidy/dictionary.csv": 200,
     "/feeds": 200,
+    "/feeds/renew": 405,
     "/feeds/*/decisions.rss": 404,
     "/feeds/*/dates.ics": 404,
     "/ofrep/v1/evaluate/flags": 405,

@@ -248,11 +248,13 @@ def stop(context: Context, key: str, reason: str) -> None:
 def decide(context: Context, key: str, decision: str, reason: str, reviewer: str) -> None:
     """Record what is to become of the change that was tried, beside what was recommended."""
     from analysis.casework import decisions
+    from web.mail import notices
 
     wish = decisions.Wish(key=key, decision=decision, reason=reason, reviewer=reviewer,
                           actor=context.actor)  # fmt: skip
     with context.store.write() as session:
         record = decisions.decide(session, wish)
+        notices.decided(session, context.settings.base_url, record, reason=reason)
     _report(context, record, "decided")
 
 

@@ -28,9 +28,10 @@ from trials.store.tables import RunRow, SentReportRow, TrialRow
 from trials.store.upsert import insert
 from web.jobs import packs, reminders
 from web.jobs.handlers import Progress
-from web.mail import letters, posting, writing
+from web.mail import letters, notices, posting, writing
 from web.mail.letters import Letter, Line
 from web.mail.links import Links
+from web.mail.notices import Notice
 
 QUIET = timedelta(days=6, hours=12)
 """How long nobody is told again that there is no news."""
@@ -219,7 +220,11 @@ def _alert(
         line = Line(told=told, link=link, account=reader.account)
         letter = letters.alert(clock.london(clock.now()).date(), line, alarm)
         made += posting.put(session, found, letter, reader, occasion=occasion, about=row.key)
-    return made
+    notice = Notice(
+        kind="alert", trial=row.key, title=registry.definition_of(row).about.title or row.key,
+        says=alarm.says, link=Links(found.base_url, found.secret_key).trial(row.key),
+    )  # fmt: skip
+    return made + notices.put(session, notice, occasion=occasion)
 
 
 def _began(row: TrialRow, runs: Sequence[RunRow], key: str) -> int:

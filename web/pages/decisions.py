@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from analysis.casework import decisions, steps
@@ -15,6 +15,7 @@ from trials.errors import Conflict, SignpostError
 from web import dates, present_case, present_decision
 from web.access import Permission, needs, signed_in, store
 from web.filled import Filled, sent
+from web.mail import notices
 
 pages = Blueprint("decisions", __name__)
 
@@ -44,7 +45,9 @@ def decide(key: str) -> ResponseReturnValue:
                 reviewer=filled["reviewer"], actor=signed_in().email)  # fmt: skip
     try:
         with store().write() as session:
-            decisions.decide(session, wish)
+            record = decisions.decide(session, wish)
+            notices.decided(session, current_app.extensions["settings"].base_url, record,
+                            reason=wish.reason)  # fmt: skip
             if filled["what"] and due:
                 steps.set_step(session, key, what=filled["what"], owner=filled["owner"], due=due,
                                actor=signed_in().email)  # fmt: skip

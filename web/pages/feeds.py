@@ -1,7 +1,9 @@
 """Feeds: tables for Power BI, decisions for a news reader, looks and reviews for a calendar.
 
 News readers and calendars cannot sign in. Each person has addresses of their own, signed with the
-server's secret; one stops working when its account is closed or may no longer see results.
+server's secret; one stops working when its account is closed or may no longer see results, and
+when its owner has taken new ones. Which are in force the audit log knows: the last entry that gave
+new addresses, or 0.
 """
 
 from __future__ import annotations
@@ -9,31 +11,47 @@ from __future__ import annotations
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
-from flask import Blueprint, Response, current_app, render_template, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy.orm import Session
 
 from analysis.casework import decisions, steps
 from analysis.report import feed, figures
 from analysis.report.words import DECISIONS
-from trials import accounts, clock
-from trials.errors import NotFound
+from trials import accounts, audit, clock
+from trials.errors import Gone, NotFound
 from trials.schedules import book
 from web.access import Permission, needs, permitted, public, signed_in, store
 from web.jobs import derived
 
 pages = Blueprint("feeds", __name__)
+_RENEWED = "feed addresses renewed"
 
 
 @pages.get("/feeds")
 @needs(Permission.SEE_RESULTS)
 def index() -> str:
     """Where the feeds are, and what the tables' columns mean."""
-    token = _signer().dumps(signed_in().id)
+    number = signed_in().id
+    with store().read() as session:
+        token = _signer().dumps([number, _in_force(session, number)])
     return render_template(
         "pages/feeds.html", tables=feed.TABLES,
         news=url_for("feeds.news", token=token, _external=True),
         dates=url_for("feeds.dates", token=token, _external=True),
     )  # fmt: skip
+
+
+@pages.post("/feeds/renew")
+@needs(Permission.SEE_RESULTS)
+def renew() -> ResponseReturnValue:
+    """Give the person new addresses; those before are gone."""
+    person = signed_in()
+    with store().write() as session:
+        audit.record(session, _RENEWED, f"user {person.id}", actor=person.email)
+    flash("You have new addresses below. The ones before read nothing any more.")
+    return redirect(url_for("feeds.index"), 303)
 
 
 @pages.get("/feeds/<token>/decisions.rss")
@@ -106,20 +124,28 @@ def _signer() -> URLSafeSerializer:
 def _reader(token: str) -> None:
     """Refuse a token that nobody was given, or whose owner may not see results any more.
 
-    All refusals are the same, so that a guess learns nothing.
+    All refusals are the same, so that a guess learns nothing; only who has an address that was
+    in force once is told that it is gone.
     """
     refused = NotFound("there is no such feed", "open Feeds again and copy the address from there")
     try:
-        number = int(_signer().loads(token))
+        number, given = (int(part) for part in _signer().loads(token))
     except (BadSignature, ValueError, TypeError) as failure:
         raise refused from failure
     with store().read() as session:
         try:
-            owner = accounts.find(session, number)
+            owner, in_force = accounts.find(session, number), _in_force(session, number)
         except NotFound as failure:
             raise refused from failure
     if owner.disabled_at is not None or Permission.SEE_RESULTS not in permitted(owner.role):
         raise refused
+    if given != in_force:
+        raise Gone("this address has been replaced by its owner", "copy the new one from Feeds")
+
+
+def _in_force(session: Session, number: int) -> int:
+    entries = audit.history(session, f"user {number}")
+    return next((e.number for e in reversed(entries) if e.action == _RENEWED), 0)
 
 
 def _texts(parent: ET.Element, **texts: str) -> None:
