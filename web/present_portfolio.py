@@ -107,6 +107,15 @@ def _line(m: Member) -> Line:
                 counts="Yes" if m.counts else "No")  # fmt: skip
 
 
+def _most(counted: Sequence[tuple[Member, Range]], sure: int) -> str:
+    """What those that count say; a trial that is not to be scaled, or not to be trusted, is none."""
+    if not counted:
+        return "None of the trials counts towards the total yet."
+    best, npv = counted[0]
+    says = f"Of those that count, {best.title} is worth most, about {words.pounds(npv.median)}."
+    return f"{says} {_sure(sure, len(counted))}"
+
+
 def _sure(sure: int, of: int) -> str:
     """How many trials pay over all of their interval."""
     if sure == 0:
@@ -125,16 +134,14 @@ def _chart(members: Sequence[Member]) -> Drawn | None:
     rows = [Row(name=m.title, value=npv.median, low=npv.low, high=npv.high,
                 says=words.pounds(npv.median), kind="new" if m.counts else "control")
             for m, npv in worth]  # fmt: skip
-    sure = sum(npv.low > 0 for _, npv in worth)
+    counted = [(m, npv) for m, npv in worth if m.counts]
+    sure = sum(npv.low > 0 for _, npv in counted)
     chart = composed(
         "worth",
         [Panel(rows=rows, axis="Net present value with its 95% interval, £",
                rules=[Rule(at=0, colour=marks.INK)])],
         title="What each trial is worth",
-        conclusion=(
-            f"{worth[0][0].title} is worth most, about {words.pounds(worth[0][1].median)}. "
-            f"{_sure(sure, len(worth))} Circles count towards the total, diamonds do not."
-        ),
+        conclusion=f"{_most(counted, sure)} Circles count towards the total, diamonds do not.",
         columns=("Trial", "Net present value (95% interval)", "Counted"),
         rows=[(m.title, words.spread(npv, money=True), "Yes" if m.counts else "No")
               for m, npv in worth],
