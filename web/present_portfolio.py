@@ -108,7 +108,7 @@ def _line(m: Member) -> Line:
 
 
 def _most(counted: Sequence[tuple[Member, Range]], sure: int) -> str:
-    """What those that count say; a trial that is not to be scaled, or not to be trusted, is none."""
+    """What those that count say; a trial that is not to be trusted is none of them."""
     if not counted:
         return "None of the trials counts towards the total yet."
     best, npv = counted[0]
