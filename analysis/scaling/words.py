@@ -324,10 +324,20 @@ def defaults_sentence(case: CaseForScaling) -> str:
     if not found:
         return "Every figure was given by the council; no default is used."
     listed = "; ".join(f"{_meaning(a.name)}: {_figure(a.value, a.unit)}" for a in found)
+    return f"{defaults_count(case).rstrip('.')}: {listed}."
+
+
+def defaults_count(case: CaseForScaling) -> str:
+    """How many of the figures are defaults."""
     return (
-        f"{len(found)} of {len(case.assumptions)} figures are defaults, not the council’s own: "
-        f"{listed}."
+        f"{len(case.defaults_used)} of {len(case.assumptions)} figures are defaults, not the "
+        "council’s own."
     )
+
+
+def defaults_rows(case: CaseForScaling) -> tuple[tuple[str, str], ...]:
+    """Every default the case uses: what it is, and its figure."""
+    return tuple((capital(_meaning(a.name)), figure_of(a)) for a in case.defaults_used)
 
 
 def input_name(name: str, *, middle: bool = False) -> str:

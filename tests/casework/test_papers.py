@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from bisect import bisect_left
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,8 +17,10 @@ from stopped_trial import KEY, stopped
 
 from analysis.casework import decisions, papers, register
 from analysis.casework.papers import FORMATS, KINDS, Wanted
+from analysis.report.papers.blocks import Bullets, Table, Text, is_figure
 from analysis.report.papers.committee import HEADINGS
 from analysis.report.papers.page import page
+from analysis.report.papers.pdf import pdf
 from analysis.scaling.specs import SPECS
 from trials.errors import Altered, Conflict, NotFound, SignpostError
 from trials.store.tables import PaperRow
@@ -246,3 +249,107 @@ def test_a_case_with_more_to_say_is_set_smaller_and_stays_on_one_page(told):
     reader = PdfReader(io.BytesIO(papers.written(longer, "case", "pdf")))
     assert len(reader.pages) == 1
     assert "Condition 6" in reader.pages[0].extract_text()
+
+
+def test_a_wide_table_is_turned_on_its_side_and_no_figure_is_broken(told):
+    from docx import Document
+    from pypdf import PdfReader
+
+    made = papers._WRITERS["dossier"](told)
+    wide = [b for b in made.blocks if isinstance(b, Table) and b.wide]
+    assert {b.caption.split(" (")[0].split(":")[0] for b in wide} >= {
+        "Every comparison in numbers", "The Bayesian analysis in numbers"}  # fmt: skip
+    cells = [c for b in wide for row in b.rows for c in row[1:] if is_figure(c)]
+    assert len(cells) > 20
+    reader = PdfReader(
+        io.BytesIO(pdf(replace(made, blocks=(Text("Before"), *wide, Text("After")))))
+    )
+    turned = [p.mediabox.width > p.mediabox.height for p in reader.pages]
+    assert (turned[0], turned[-1], any(turned)) == (False, False, True)
+    lines = {
+        line.strip() for p in reader.pages for line in p.extract_text().splitlines()
+    }  # fmt: skip
+    printed = "\n".join(lines)
+    assert [c for c in cells if c not in printed] == []
+    found = Document(io.BytesIO(papers.written(told, "dossier", "docx")))
+    assert {s.page_width > s.page_height for s in found.sections} == {True, False}
+    assert found.sections[-1].page_width < found.sections[-1].page_height
+    words = {c.text for t in found.tables for row in t.rows for c in row.cells}
+    assert {c.replace(" ", "\u00a0") for c in cells} <= words
+
+
+def test_columns_without_a_figure_are_left_out_and_named():
+    from analysis.report.papers.dossier import _given
+
+    table = _given("Figures", ("Measure", "p", "R-hat"), (("Calls", "0.1", "–"), ("Web", "–", "–")))
+    assert table.columns == ("Measure", "p")
+    assert table.rows == (("Calls", "0.1"), ("Web", "–"))
+    assert table.caption == "Figures (not calculated for any comparison: R-hat)"
+
+
+def test_the_committee_reads_each_default_in_a_row_of_its_own(told):
+    found = BeautifulSoup(papers.written(told, "committee", "html"), "html.parser")
+    (table,) = [t for t in found("table") if t.caption.get_text() == "Defaults used"]
+    rows = table.tbody("tr")
+    assert len(rows) == len(told.case.defaults_used)
+    for row, default in zip(rows, told.case.defaults_used, strict=True):
+        assert SPECS[default.name].label in row.th.get_text().lower()
+    assert max(len(p.get_text()) for p in found("p")) < 700
+
+
+def test_a_report_whose_last_page_holds_a_line_or_two_is_set_a_little_smaller(told):
+    from pypdf import PdfReader
+    from weasyprint import HTML
+
+    made = papers._WRITERS["public"](told)
+
+    def plain(lines):
+        return replace(made, blocks=(Bullets(("A point to make.",) * lines),))
+
+    def over(lines):
+        return len(HTML(string=page(plain(lines))).render().pages) > 1
+
+    lines = bisect_left(range(200), True, key=over)
+    assert 10 < lines < 100
+    assert len(PdfReader(io.BytesIO(pdf(plain(lines)))).pages) == 1
+
+
+def test_the_poster_shows_placeholders_as_words_in_brackets_and_no_logic(told):
+    wording = (
+        "Dear {{ first_name | title }}, pay {{ amount }}.{# ask legal #}"
+        "{% if plan == 'yes' %} Your plan stands.{% else %} Ask us.{% endif %}"
+    )
+    arms = tuple(a.model_copy(update={"wording": wording}) for a in told.trial.arms)
+    m = replace(told, trial=told.trial.model_copy(update={"arms": arms}))
+    for fmt in ("html", "docx"):
+        text = _text_of(papers.written(m, "poster", fmt), fmt)
+        assert "Dear [first name], pay [amount]. Your plan stands." in text
+        assert "[square brackets]" in text
+        for raw in ("{{", "{%", "{#", "}}", "ask legal", "first_name", "Ask us"):
+            assert raw not in text, raw
+
+
+def _text_of(content, fmt):
+    if fmt == "html":
+        return BeautifulSoup(content, "html.parser").main.get_text(" ")
+    from docx import Document
+
+    return "\n".join(p.text for p in Document(io.BytesIO(content)).paragraphs)
+
+
+@pytest.mark.parametrize("kind", ["poster", "public", "equality"])
+def test_every_leaflet_is_a_tagged_pdf_with_title_and_language_and_a_titled_word_file(told, kind):
+    from docx import Document
+    from docx.oxml.ns import qn
+    from pypdf import PdfReader
+
+    reader = PdfReader(io.BytesIO(papers.written(told, kind, "pdf")))
+    root = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"].value is True
+    assert root["/Lang"] == "en-GB"
+    assert told.trial.about.title in reader.metadata.title
+    found = Document(io.BytesIO(papers.written(told, kind, "docx")))
+    assert told.trial.about.title in found.core_properties.title
+    assert [p.style.name for p in found.paragraphs].count("Title") == 1
+    assert all(t.rows[0]._tr.trPr.find(qn("w:tblHeader")) is not None for t in found.tables)
+    assert all(s._inline.docPr.get("descr") for s in found.inline_shapes)

@@ -124,6 +124,35 @@ class Wording:
         return self._render(row)
 
 
+def plain(wording: str) -> str:
+    """The wording for people to read on a wall: ``{{ do_what }}`` is ``[do what]``.
+
+    Of an if, the text of its first branch is shown; comments and tests are not. A wording that
+    cannot be read as a template is shown with its brackets taken off.
+    """
+    tree, _ = _parse(wording)
+    if tree is None:
+        named = re.sub(r"\{\{-?\s*([^\W\d]\w*).*?\}\}", lambda m: _bracketed(m[1]), wording)
+        return re.sub(r"\{%.*?%\}|\{#.*?#\}", "", named, flags=re.DOTALL).strip()
+    return "".join(_readable(tree.body)).strip()
+
+
+def _readable(body: Sequence[nodes.Node]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, nodes.Output):
+            for part in node.nodes:
+                if isinstance(part, nodes.TemplateData):
+                    yield part.data
+                else:
+                    yield _bracketed(_chain(part)[0])
+        elif isinstance(node, nodes.If):
+            yield from _readable(node.body)
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name.strip('_').replace('_', ' ')}]" if name else ""
+
+
 def compile(wording: str, columns: Sequence[str]) -> Wording:  # noqa: A001 - read as wording.compile
     """Check ``wording`` and make it ready to be rendered a million times.
 

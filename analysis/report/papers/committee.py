@@ -115,7 +115,7 @@ def _options(m: Material) -> Iterator[Block]:
     chosen = m.case.recommendation.decision if m.case else None
     yield Text("The other options that were open:")
     yield Bullets(tuple(says for key, says in _OTHERS.items() if key != chosen))
-    arms = [a.title or a.key for a in m.trial.arms if not a.control]
+    arms = [f"‘{a.title or a.key}’" for a in m.trial.arms if not a.control]
     if len(arms) > 1:
         yield Text(f"Versions tried against the present one: {figures.listed(arms)}.")
 
@@ -137,7 +137,11 @@ def _finance(m: Material) -> Iterator[Block]:
         yield Table(drawn.title, drawn.columns, drawn.rows)
     for line in words.turning_points(m.case)[:3]:
         yield Text(f"It would not pay if {line}.")
-    yield Text(words.defaults_sentence(m.case))
+    if rows := words.defaults_rows(m.case):
+        yield Text(words.defaults_count(m.case))
+        yield Table("Defaults used", ("Figure", "Default"), rows, small=True)
+    else:
+        yield Text(words.defaults_sentence(m.case))
 
 
 def _corporate(m: Material, view: Report) -> Iterator[Block]:

@@ -135,6 +135,9 @@ def _amendments(found: tuple[Amendment, ...], *, locked: bool) -> Iterator[Block
 
 def _wording(view: Report) -> Iterator[Block]:
     yield Heading("What people received, word for word")
+    if any("{{" in version.wording for version in view.versions):
+        yield Text("What stands in {{ double curly brackets }} is filled in for each person.",
+                   "note")  # fmt: skip
     for version in view.versions:
         note = f"{'Control, ' if version.control else ''}{version.share} of those in the trial"
         if version.wording:
@@ -169,10 +172,25 @@ def _results(view: Report) -> Iterator[Block]:
     for measure in (*view.measures, *view.guardrails):
         yield from _measure(measure)
     if view.figures:
-        yield Text("Differences are the new version minus the control, in the measure’s own units.")
-        yield Table("Every comparison in numbers", _FIGURES, view.figures, small=True)
+        yield _given(
+            "Every comparison in numbers: the new version minus the control, in the measure’s own "
+            "units", _FIGURES, view.figures,
+        )  # fmt: skip
     if view.posteriors:
-        yield Table("The Bayesian analysis in numbers", _POSTERIORS, view.posteriors, small=True)
+        yield _given("The Bayesian analysis in numbers", _POSTERIORS, view.posteriors)
+
+
+def _given(caption: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
+    """A table of figures; a column without one is left out, and the caption says so."""
+    empty = [i for i in range(len(columns)) if all(row[i] == "–" for row in rows)]
+    held = [i for i in range(len(columns)) if i not in empty]
+    if empty:
+        missing = figures.listed([columns[i] for i in empty])
+        caption = f"{caption} (not calculated for any comparison: {missing})"
+    return Table(
+        caption, tuple(columns[i] for i in held),
+        tuple(tuple(row[i] for i in held) for row in rows), small=True, turned=True,
+    )  # fmt: skip
 
 
 def _measure(measure: Measure) -> Iterator[Block]:

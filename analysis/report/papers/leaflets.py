@@ -23,6 +23,7 @@ from analysis.report.view import Report
 from analysis.scaling import words
 from analysis.scaling.case import CaseForScaling
 from analysis.scaling.equity import impact_extract
+from trials.definition import wording
 from trials.errors import Conflict
 
 _WORDING = 420
@@ -101,9 +102,7 @@ def poster(m: Material) -> Paper:
     if not view.pictograms and view.frequencies:
         blocks.append(Bullets(tuple(f.says for f in view.frequencies)))
     blocks.append(Heading("What we changed"))
-    blocks += [
-        Verbatim(v.title, _shortened(v.wording)) for v in view.versions[:2] if v.wording
-    ] or [Text(view.hypothesis)]
+    blocks += _before_and_after(view)
     blocks += [Heading("What happens now"), *(Text(t) for t in decision_sentences(m))]
     blocks += [Text(f"{what} ({who}, by {due})") for what, who, due, _ in m.steps[:1]]
     return Paper(
@@ -111,6 +110,21 @@ def poster(m: Material) -> Paper:
         organisation=m.organisation, generated=view.generated, style="poster",
         blocks=tuple(blocks),
     )  # fmt: skip
+
+
+def _before_and_after(view: Report) -> Iterator[Block]:
+    """The first two versions as people read them, their placeholders as words in brackets."""
+    pair = view.versions[:2]
+    shown = [Verbatim(v.title, _shortened(wording.plain(v.wording))) for v in pair if v.wording]
+    if not shown:
+        yield Text(view.hypothesis)
+        return
+    yield from shown
+    for version in pair:
+        if not version.wording:
+            yield Text(f"Of ‘{version.title}’ no wording is recorded.", "note")
+    if any("{{" in v.wording for v in pair):
+        yield Text("Words in [square brackets] were filled in for each person.", "note")
 
 
 def _shortened(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis.report.papers.blocks import Block, Heading, Paper
+from analysis.report.papers.blocks import Block, Heading, Paper, is_figure
 from trials import resources
 
 
@@ -18,7 +18,13 @@ def page(paper: Paper) -> str:
     css = style()
     template = _environment().get_template("reports/paper.html")
     return template.render(
-        paper=paper, css=css, policy=policy(css), kind_of=kind_of, drawing=drawing, anchor=anchor
+        paper=paper,
+        css=css,
+        policy=policy(css),
+        kind_of=kind_of,
+        drawing=drawing,
+        anchor=anchor,
+        is_figure=is_figure,
     )
 
 

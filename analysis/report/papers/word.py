@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from analysis.report.papers.blocks import (
+    Block,
     Bullets,
     Heading,
     Numbers,
@@ -16,10 +18,18 @@ from analysis.report.papers.blocks import (
     Table,
     Text,
     Verbatim,
+    is_figure,
 )
 
 _LANGUAGE = "en-GB"
 _DEEP, _QUIET, _RULE = "063635", "505A5F", "CFD8D7"
+_ACROSS, _TALLEST = 150.0, 190.0
+"""The most millimetres that a picture is wide and high."""
+_HARD = "\u00a0"
+_LETTER = 0.19
+"""The width of a letter of Arial in millimetres, for each point of its size."""
+_LONGEST = 34
+"""Letters that a column is given before its text is broken."""
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
@@ -31,8 +41,14 @@ def word(paper: Paper) -> bytes:
     _properties(document, paper)
     _styles(document)
     _front(document, paper)
-    for block in paper.blocks:
-        _WRITERS[type(block)](document, block)
+    for beside, group in groupby(paper.blocks, key=_narrow):
+        if beside:
+            _side_by_side(document, list(group))
+            continue
+        for block in group:
+            _turned(document, wide=isinstance(block, Table) and block.wide)
+            _led_in(document, block)
+            _WRITERS[type(block)](document, block)
     _footer(document, paper)
     out = io.BytesIO()
     document.save(out)
@@ -50,6 +66,28 @@ def _properties(document: Any, paper: Paper) -> None:
     section.page_width, section.page_height = Mm(210), Mm(297)
     section.left_margin = section.right_margin = Mm(20)
     section.top_margin = section.bottom_margin = Mm(20)
+
+
+def _narrow(block: Block) -> bool:
+    return isinstance(block, Picture) and block.width < 1
+
+
+def _led_in(document: Any, block: Block) -> None:
+    """A picture or a list stays on one page with the sentence that leads up to it."""
+    if isinstance(block, Picture | Bullets) and document.paragraphs[-1].text:
+        document.paragraphs[-1].paragraph_format.keep_with_next = True
+
+
+def _turned(document: Any, *, wide: bool) -> None:
+    """A new section where the paper turns on its side for a wide table, or back again."""
+    from docx.enum.section import WD_ORIENT, WD_SECTION
+
+    last = document.sections[-1]
+    if wide == (last.orientation == WD_ORIENT.LANDSCAPE):
+        return
+    section = document.add_section(WD_SECTION.NEW_PAGE)
+    section.orientation = WD_ORIENT.LANDSCAPE if wide else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = last.page_height, last.page_width
 
 
 def _styles(document: Any) -> None:
@@ -138,7 +176,7 @@ def _table(document: Any, block: Table) -> None:
     table = document.add_table(rows=1, cols=len(block.columns))
     table.style = "Table Grid"
     _lines(table)
-    size = 7.5 if block.small else 9.5
+    size = 8.5 if block.small else 9.5
     for cell, column in zip(table.rows[0].cells, block.columns, strict=True):
         _cell(cell, column, size=size, bold=True)
     _mark_header(table)
@@ -148,13 +186,40 @@ def _table(document: Any, block: Table) -> None:
             _cell(cell, value, size=size)
     for row in table.rows:
         _keep_whole(row)
-    document.add_paragraph()
+    if block.short:
+        _keep_together(table)
+    _measured(table, block, points=size)
+    _run(document.add_paragraph(), "", size=size)
 
 
 def _cell(cell: Any, text: str, *, size: float, bold: bool = False) -> None:
+    from docx.shared import Pt
+
     paragraph = cell.paragraphs[0]
-    paragraph.paragraph_format.space_after = 0
-    _run(paragraph, text, size=size, bold=bold)
+    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(2)
+    _run(paragraph, text.replace(" ", _HARD) if is_figure(text) else text, size=size, bold=bold)
+
+
+def _measured(table: Any, block: Table, *, points: float) -> None:
+    """Columns as wide as what they hold: first room for what cannot be broken, then the rest."""
+    from docx.shared import Mm
+
+    across = (257 if block.wide else 170) / (points * _LETTER)  # in letters
+    needs, wants = [], []
+    for cells in zip(block.columns, *block.rows, strict=True):
+        unbroken = [len(c) if is_figure(c) else max(map(len, c.split()), default=0) for c in cells]
+        needs.append(min(max(unbroken) + 3, _LONGEST))
+        wants.append(min(max(map(len, cells)) + 3, 2 * _LONGEST))
+    spare = max(across - sum(needs), 0)
+    extra = [want - need for want, need in zip(wants, needs, strict=True)]
+    widths = [n + spare * e / (sum(extra) or 1) for n, e in zip(needs, extra, strict=True)]
+    scale = across / sum(widths)
+    table.autofit = False
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Mm(width * scale * points * _LETTER)
+    for row in table.rows:
+        for cell, column in zip(row.cells, table.columns, strict=True):
+            cell.width = column.width
 
 
 def _mark_header(table: Any) -> None:
@@ -175,6 +240,13 @@ def _keep_whole(row: Any) -> None:
     from docx.oxml import OxmlElement
 
     row._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))  # noqa: SLF001 - not offered
+
+
+def _keep_together(table: Any) -> None:
+    """Every row but the last holds on to the next, so that a short table is on one page."""
+    for row in table.rows[:-1]:
+        for cell in row.cells:
+            cell.paragraphs[0].paragraph_format.keep_with_next = True
 
 
 def _lines(table: Any) -> None:
@@ -200,15 +272,31 @@ def _lines(table: Any) -> None:
 
 
 def _picture(document: Any, block: Picture) -> None:
+    _drawn(document.add_paragraph(), block, across=_ACROSS)
+    if block.caption:
+        _run(document.add_paragraph(), block.caption, size=9, colour=_QUIET)
+
+
+def _side_by_side(document: Any, blocks: Sequence[Any]) -> None:
+    """Small pictures in one line, what they show below them."""
+    line = document.add_paragraph()
+    for block in blocks:
+        _drawn(line, block, across=_ACROSS / max(len(blocks), 2) - 2)
+        _run(line, " ")
+    _bullets(document, Bullets(tuple(b.caption for b in blocks if b.caption)))
+
+
+def _drawn(paragraph: Any, block: Picture, *, across: float) -> None:
     import vl_convert  # loads slowly, and most papers have no pictures
     from docx.shared import Mm
 
     png: bytes = vl_convert.svg_to_png(_sized(block.svg), scale=2.0)
-    shape = document.add_picture(io.BytesIO(png), width=Mm(165 * block.width))
+    shape = paragraph.add_run().add_picture(io.BytesIO(png))
+    height = shape.height / shape.width
+    width = min(across, _TALLEST / height)
+    shape.width, shape.height = Mm(width), Mm(width * height)
     shape._inline.docPr.set("descr", _clean(block.alt))  # noqa: SLF001 - not offered
     shape._inline.docPr.set("title", _clean(block.caption or block.alt)[:200])  # noqa: SLF001
-    if block.caption:
-        _run(document.add_paragraph(), block.caption, size=9, colour=_QUIET)
 
 
 def _sized(svg: str) -> str:
