@@ -353,3 +353,10 @@ def test_every_leaflet_is_a_tagged_pdf_with_title_and_language_and_a_titled_word
     assert [p.style.name for p in found.paragraphs].count("Title") == 1
     assert all(t.rows[0]._tr.trPr.find(qn("w:tblHeader")) is not None for t in found.tables)
     assert all(s._inline.docPr.get("descr") for s in found.inline_shapes)
+
+
+def test_a_wording_that_is_no_template_is_still_shown_without_logic():
+    from trials.definition import wording
+
+    broken = "Hello {{ your_name }}, {% for x in y %}call {{ number | money }}.{# no #}"
+    assert wording.plain(broken) == "Hello [your name], call [number]."

@@ -25,6 +25,8 @@ _LANGUAGE = "en-GB"
 _DEEP, _QUIET, _RULE = "063635", "505A5F", "CFD8D7"
 _ACROSS, _TALLEST = 150.0, 190.0
 """The most millimetres that a picture is wide and high."""
+_WHOLE_LIST = 6
+"""The most points after the first of a list that is kept on one page."""
 _HARD = "\u00a0"
 _LETTER = 0.19
 """The width of a letter of Arial in millimetres, for each point of its size."""
@@ -158,8 +160,11 @@ def _text(document: Any, block: Text) -> None:
 
 
 def _bullets(document: Any, block: Bullets) -> None:
-    for item in block.items:
-        _run(document.add_paragraph(style="List Bullet"), item)
+    last = len(block.items) - 1
+    for i, item in enumerate(block.items):
+        point = document.add_paragraph(style="List Bullet")
+        point.paragraph_format.keep_with_next = (i < last <= _WHOLE_LIST) or None
+        _run(point, item)
 
 
 def _numbers(document: Any, block: Numbers) -> None:
