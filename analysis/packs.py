@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from analysis.learning.findings import finding
 from analysis.report.withhold import sentence
 from trials import audit, clock, registry
 from trials.definition.model import Trial
@@ -84,6 +85,7 @@ def take_in(session: Session, text: str, *, actor: str) -> str:
     """
     document = _read(text)
     trial = trial_of(document)
+    _readable(trial, document["result"])
     row = session.scalar(sa.select(PackRow).where(
         PackRow.council == document["council"], PackRow.trial == trial.key
     ))  # fmt: skip
@@ -140,7 +142,7 @@ def trial_of(document: Mapping[str, Any]) -> Trial:
 def _read(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
-    except ValueError as failure:
+    except (ValueError, RecursionError) as failure:
         raise _refused("the file", "is not JSON") from failure
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise _refused("format", f"is not {FORMAT}")
@@ -153,6 +155,14 @@ def _read(text: str) -> dict[str, Any]:
     if not isinstance(result, dict) or not isinstance(result.get("verdict"), dict):
         raise _refused("result", "is missing")
     return document
+
+
+def _readable(trial: Trial, result: Mapping[str, Any]) -> None:
+    """Refuse what would fail on every page of learning: a hash says only that it is whole."""
+    try:
+        finding(trial, result, imported=True)
+    except (AttributeError, KeyError, TypeError, ValueError) as failure:
+        raise _refused("result", "cannot be read") from failure
 
 
 def _no_constant(name: str) -> None:

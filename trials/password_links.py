@@ -19,7 +19,7 @@ from trials.store.tables import UserRow
 
 LASTS = timedelta(days=3)
 MADE = "password link made"
-_ENDS = (MADE, "password changed")
+_ENDS = (MADE, "password changed", "account disabled")
 
 
 def make(session: Session, number: int, *, secret: str, actor: str) -> str:

@@ -42,6 +42,13 @@ def test_a_forecast_is_taken_before_launch_and_not_after(client):
     assert "no more forecasts" in client.get("/trials/fresh/forecasts").text
 
 
+def spoilt_ratio(pack):
+    """The measures of a pack with an estimate that has no logarithm."""
+    ratio = {"estimate": 0, "low": 0.5, "high": 0.9}
+    return [{**m, "contrasts": [{**c, "ratio": ratio} for c in m["contrasts"]]}
+            for m in pack["result"]["metrics"]]  # fmt: skip
+
+
 def test_packs_go_out_and_come_in_on_the_page_by_those_who_may_and_are_noted(app, client_as):
     analyst = client_as("analyst")
     page = analyst.get("/learning/packs")
@@ -62,6 +69,12 @@ def test_packs_go_out_and_come_in_on_the_page_by_those_who_may_and_are_noted(app
     text = json.dumps(theirs).encode()
     assert send(text.replace(b"Elsewhere", b"Nowhere")).status_code == 422
     assert "it is not text" in send(b"\xff\xfe\x00").text
+    assert send(b"[" * 200_000).status_code == 422
+    for spoilt in ({"look": {"reached": False, "next": "soon"}}, {"metrics": spoilt_ratio(pack)}):
+        bad = {**theirs, "result": {**theirs["result"], **spoilt}}
+        bad["hash"] = packs.digest(bad)
+        assert send(json.dumps(bad).encode()).status_code == 422, spoilt
+        assert analyst.get("/learning").status_code == 200
     assert "Elsewhere Council" not in analyst.get("/learning/packs").text
     assert send(text).status_code == 303
     page = analyst.get("/learning/packs").text

@@ -85,6 +85,8 @@ def test_a_link_ends_with_the_next_one_with_time_and_with_the_account(app, monke
     late = reader.post(second, data={**fields, "password": PASSWORD})
     assert late.status_code == 410
     assert reader.get("/account").status_code == 303
+    assert submit(client, page, {"closed": "no"}, action=f"{page}/closed").status_code == 303
+    assert reader.get(second).status_code == 410
 
 
 def test_the_last_administrator_cannot_lock_everybody_out(app):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from signed import submit
+from signed import hidden, submit
 
 from analysis.draws import latest_run, pack
 from trials import jobs, registry
@@ -62,6 +62,14 @@ def test_it_is_for_those_who_see_statistics(client_as):
     assert client_as("analyst").get("/trials/over/posterior").status_code == 200
 
 
+def test_a_refused_seed_shows_nothing_to_those_who_do_not_see_statistics(client_as):
+    officer = client_as("officer")
+    fields = hidden(officer.get("/account")) | {"seed": "0"}
+    told = officer.post("/trials/over/posterior", data=fields)
+    assert told.status_code == 403
+    assert "93%" not in told.text
+
+
 def test_an_analyst_has_the_models_sampled_in_the_background_and_sees_how_far_it_is(app, client_as):
     analyst = client_as("analyst")
     asked = submit(analyst, "/trials/over/posterior", {"seed": "7"})
@@ -84,6 +92,8 @@ def test_a_seed_that_is_none_is_refused_beside_its_field(client_as):
     told = submit(client_as("analyst"), "/trials/over/posterior", {"seed": "0"})
     assert told.status_code == 400
     assert "Enter a whole number from 1" in told.text
+    endless = submit(client_as("analyst"), "/trials/over/posterior", {"seed": "9" * 5000})
+    assert endless.status_code == 400
 
 
 def test_a_result_that_a_check_forbids_to_trust_says_so_first(app, client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Forbidden
 
 from analysis.draws import Latest, latest
 from analysis.report.method import checks
@@ -35,19 +36,25 @@ def index(key: str) -> str:
 
 
 @pages.post("/trials/<key>/posterior")
-@needs(Permission.ANALYSE)
+@needs(Permission.SEE_STATISTICS)
 def sample(key: str) -> ResponseReturnValue:
-    """Ask for the plan to be run by both schools, its models sampled, in the background."""
+    """Ask for the plan to be run by both schools, its models sampled, in the background.
+
+    Whoever asks has to be allowed both: a refused seed is answered with the whole report.
+    """
+    if not may(Permission.ANALYSE):
+        raise Forbidden("Your role does not include this. An administrator can change it.")
     filled = sent()
     seed = filled["seed"] or "1"
-    if not (seed.isascii() and seed.isdigit() and 1 <= int(seed) <= LARGEST_SEED):
+    number = int(seed) if seed.isascii() and seed.isdigit() and len(seed) <= 10 else 0
+    if not 1 <= number <= LARGEST_SEED:
         says = f"Enter a whole number from 1 to {LARGEST_SEED:,}, or leave it empty"
         return _page(key, filled.wrong("seed", says)), 400
     with store().write() as session:
         if not registry.load(session, key).locked:
             raise Conflict("the plan is not locked yet", "launch the trial first")
         jobs.enqueue(
-            session, "analyse", payload={"trial": key, "school": "both", "seed": int(seed)},
+            session, "analyse", payload={"trial": key, "school": "both", "seed": number},
             subject=key, actor=signed_in().email,
             key=f"posterior/{key}/{filled['once'] or clock.now().isoformat()}",
         )  # fmt: skip
