@@ -14,6 +14,7 @@ from trials.online import adaptive
 from trials.store.tables import (
     ArmRow,
     AssignmentRow,
+    DeliveryRow,
     ExclusionRow,
     ExposureRow,
     IdentifierRow,
@@ -41,6 +42,8 @@ class Facts:
     last_assigned: datetime | None
     last_outcome: datetime | None
     shares: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    sent: Mapping[str, int] = field(default_factory=dict)
+    delivered: Mapping[str, int] = field(default_factory=dict)
 
 
 def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
@@ -70,6 +73,8 @@ def gather(session: Session, trial_id: int, arms: Mapping[int, str]) -> Facts:
         by_week=_split(session, arms, _week(span[0]), mine) if span[0] is not None else {},
         exposed=_by_arm(session, arms, _having(ExposureRow, mine)),
         crossed=_by_arm(session, arms, _crossed(mine)),
+        sent=_by_arm(session, arms, _told(mine, "sent", "failed", "delivered", "returned")),
+        delivered=_by_arm(session, arms, _told(mine, "delivered")),
         linked=_by_arm(session, arms, _having(IdentifierRow, mine, IdentifierRow.kind != "unit")),
         held_out=session.scalar(
             sa.select(sa.func.count()).select_from(AssignmentRow)
@@ -97,6 +102,18 @@ def _moment(seconds: int | None) -> datetime | None:
 def _by_arm(session: Session, arms: Mapping[int, str], query: sa.Select) -> dict[str, int]:  # type: ignore[type-arg]
     found = {int(arm): int(n) for arm, n in session.execute(query) if arm is not None}
     return {key: found.get(number, 0) for number, key in arms.items()}
+
+
+def _told(mine: sa.ColumnElement[bool], *rungs: str) -> sa.Select:  # type: ignore[type-arg]
+    """Units by arm with a message that got as far as one of ``rungs``."""
+    own = sa.and_(DeliveryRow.trial_id == AssignmentRow.trial_id,
+                  DeliveryRow.unit_id == AssignmentRow.unit_id)  # fmt: skip
+    known = sa.select(DeliveryRow.unit_id).where(own, DeliveryRow.rung.in_(rungs)).exists()
+    return (
+        sa.select(AssignmentRow.arm_id, sa.func.count())
+        .where(mine, known)
+        .group_by(AssignmentRow.arm_id)
+    )
 
 
 def _having(

@@ -2,8 +2,9 @@
 
 The numbers at each rung are held against the planned shares (the sample-ratio test), because an arm
 that loses people on the way is no longer comparable with one that does not. Taking the new version
-up is its own effect, so that rung is counted and not tested. Sending is not recorded by itself:
-what is known is whom the message reached (a delivery, a call that heard it, a page that was shown).
+up is its own effect, so that rung is counted and not tested. Sending and delivery are known where
+GOV.UK Notify's statuses were taken in; reached is who met a version (a delivery, a call that heard
+it, a page that was shown).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Rung:
 def ladder(
     trial: Trial, *, allocated: Mapping[str, int], reached: Mapping[str, int],
     linkable: Mapping[str, int], known: Mapping[str, int], acted: Mapping[str, int] | None,
+    sent: Mapping[str, int] | None = None, delivered: Mapping[str, int] | None = None,
 ) -> Sequence[Rung]:  # fmt: skip
     """The rungs for which anything is recorded, from the top.
 
@@ -44,8 +46,8 @@ def ladder(
     """
     design = trial.design
     tested = design.kind in ("individual", "stratified") and design.adaptive is None
-    rungs = [("allocated", allocated), ("reached", reached), ("linkable", linkable),
-             ("outcome-known", known)]  # fmt: skip
+    rungs = [("allocated", allocated), ("sent", sent or {}), ("delivered", delivered or {}),
+             ("reached", reached), ("linkable", linkable), ("outcome-known", known)]  # fmt: skip
     found = [
         Rung(key=key, counts=counts, p=_p(trial, counts) if tested else None)
         for key, counts in rungs if any(counts.values())

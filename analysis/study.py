@@ -331,7 +331,8 @@ def _ladder(study: _Study) -> Sequence[Rung]:
     linkable = study.facts.linked if read.linking is None else {
         arm.units.arm: arm.units.linked for arm in read.linking.arms}  # fmt: skip
     return ladder(trial, allocated=study.facts.assigned, reached=study.facts.exposed,
-                  linkable=linkable, known=known, acted=acted)  # fmt: skip
+                  linkable=linkable, known=known, acted=acted, sent=study.facts.sent,
+                  delivered=study.facts.delivered)  # fmt: skip
 
 
 def _coding(study: _Study) -> dict[str, Any] | None:

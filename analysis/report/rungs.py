@@ -34,7 +34,8 @@ from analysis.report.reading import (
 from trials.definition.model import Metric, Trial
 
 RUNGS = {
-    "allocated": "Allocated", "reached": "Reached: met a version", "linkable": "Can be matched",
+    "allocated": "Allocated", "sent": "Sent", "delivered": "Delivered",
+    "reached": "Reached: met a version", "linkable": "Can be matched",
     "outcome-known": "Outcome of the main measure known", "acted": "Took the new version up",
 }  # fmt: skip
 WEAK = 10.0

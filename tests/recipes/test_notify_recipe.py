@@ -118,9 +118,13 @@ def test_a_list_is_sent_by_arm_and_what_arrived_is_when_each_met_it(
         one["status"] = "permanent-failure" if i % 10 == 0 else "delivered"
         one["completed_at"] = "2026-04-01T10:00:00Z"
     names["statuses"]()
-    report = deliveries.add(sqlite_store, "ack", tmp_path / "statuses.json", actor="test")
+    report = deliveries.add(
+        sqlite_store, "ack", tmp_path / "statuses.json", hasher=hasher, actor="test"
+    )
     assert (report.added, report.detail["not_delivered"]) == (36, {"failed": 4})
-    again = deliveries.add(sqlite_store, "ack", tmp_path / "statuses.json", actor="test")
+    again = deliveries.add(
+        sqlite_store, "ack", tmp_path / "statuses.json", hasher=hasher, actor="test"
+    )
     assert (again.added, again.unchanged) == (0, 36)
     with sqlite_store.read() as session:
         rows = session.execute(

@@ -37,8 +37,7 @@ _NUMBERS = {
     "assignments": ("cluster",),
     "received": ("fingerprint",),
 }
-_DIGESTS = {"units": "digest", "turned_away": "digest", "received": "digest",
-            "deliveries": "notification"}  # fmt: skip
+_DIGESTS = {"units": "digest", "turned_away": "digest", "received": "digest"}
 
 
 @dataclass(frozen=True, slots=True)

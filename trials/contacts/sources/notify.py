@@ -176,6 +176,11 @@ def _recipient(text: str) -> tuple[Kind, str] | None:
 _ORDER: Final = {"created": 0, "sent": 1, "failed": 2, "delivered": 3, "returned": 4}
 
 
+def rank(rung: Rung) -> int:
+    """How much a status outweighs others of the same message."""
+    return _ORDER[rung]
+
+
 def latest(deliveries: Iterable[Delivery]) -> list[Delivery]:
     """One status for each notification: the furthest up the ladder, a return above all."""
     best: dict[tuple[str | None, ...], Delivery] = {}
