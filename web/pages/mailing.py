@@ -49,7 +49,8 @@ def invite() -> ResponseReturnValue:
 def preview(kind: str) -> Response:
     """A kind of mail as somebody who has had none before, and follows every trial, would get it."""
     if kind == "confirm":
-        return Response(invitation.example(_settings()), mimetype="text/plain")
+        text, name = invitation.example(_settings()), "The question to people outside"
+        return make_response(render_template("pages/mail_text.html", text=text, name=name))
     chosen = next((one for one in KINDS if one == kind), None)
     if chosen is None:
         raise NotFound("there is no such mail", "choose one from the list of mails")
