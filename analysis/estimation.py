@@ -5,8 +5,10 @@ Pure: tables and a plan go in, result data comes out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -211,8 +213,8 @@ def _dunnett(
             continue
         mine = [i for i, c in enumerate(found) if c.metric.key == metric.key]
         done = from_contrasts(
-            [found[i].difference for i in mine], _control_variance(tables[metric.key]),
-            alpha=trial.analysis.alpha,
+            [found[i].difference for i in mine],
+            _shared_variance(trial, metric, tables[metric.key]), alpha=trial.analysis.alpha,
         )  # fmt: skip
         for i, member in zip(mine, done, strict=True):
             if member is not None:
@@ -220,12 +222,28 @@ def _dunnett(
     return result
 
 
-def _control_variance(table: Grouped | Absent) -> float:
-    """The variance of the control's mean; 0 (contrasts taken as independent) where clustered."""
+def _shared_variance(trial: Trial, metric: Metric, table: Grouped | Absent) -> float:
+    """The covariance of two contrasts that share the control; the smallest, where there are more.
+
+    From the contrasts' own errors, Cov(a − c, b − c) = (Var(a − c) + Var(b − c) − Var(a − b)) / 2,
+    so that strata and covariates take from it what they take from the contrasts; without either it
+    is the variance of the control's mean. The smallest errs cautious. 0 (contrasts taken as
+    independent) where clustered, or where an error is not known.
+    """
     if isinstance(table, Absent) or table.cluster is not None:
         return 0.0
-    n, y, yy = (values[table.control] for values in table.per_arm())
-    return float((yy - y * y / n) / (n - 1) / n) if n > 1 else 0.0
+    adjust = bool(trial.analysis.adjust) and table.x is not None
+
+    def variance(arm: int, versus: int) -> float:
+        against = replace(table, control=versus)
+        found = difference_of(trial, metric, against, arm, level=0.95, adjust=adjust)
+        return found.se**2 if isinstance(found, Estimate) and found.se else math.inf
+
+    others = [i for i in range(len(table.arms)) if i != table.control]
+    own = {i: variance(i, table.control) for i in others}
+    shared = [(own[a] + own[b] - variance(a, b)) / 2 for a, b in combinations(others, 2)]
+    smallest = min(shared, default=0.0)
+    return smallest if math.isfinite(smallest) and smallest > 0 else 0.0
 
 
 def metric_json(
