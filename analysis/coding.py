@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent
+from analysis.frequentist.proportions import newcombe
 from trials.contacts import second_coding
 from trials.contacts.agreement import (
     Accuracy,
@@ -191,11 +192,14 @@ class Coding:
         shares = [(one.flagged / one.classified, one.classified) for one in (arm, base)]
         (p, n), (q, m) = shares
         se = float(np.sqrt(p * (1 - p) / n + q * (1 - q) / m))
-        method = "difference of shares, Wald"
-        plain = Estimate.from_t(p - q, se, df=None, level=level, method=method)
+        plain = newcombe(
+            (arm.flagged, arm.classified), (base.flagged, base.classified), level=level
+        )
         found = {"difference": plain.to_json()}
         accuracy = self.accuracy()
-        if accuracy is not None:
+        if accuracy is not None and se == 0:
+            found["corrected"] = _json(NotKnown("no-variance", "every contact was coded alike"))
+        elif accuracy is not None:
             found["corrected"] = (
                 accuracy.to_json() if isinstance(accuracy, Absent)
                 else _json(corrected_difference(p - q, se, accuracy, level=level))
