@@ -75,6 +75,13 @@ def history(session: Session, subject: str) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+def latest(session: Session, subject: str, *actions: str) -> int | None:
+    """The number of the last entry about ``subject`` with one of ``actions``, if there is any."""
+    wanted = AuditRow.subject == subject, AuditRow.action.in_(actions)
+    found: int | None = session.scalar(sa.select(sa.func.max(AuditRow.id)).where(*wanted))
+    return found
+
+
 def entries(
     session: Session,
     *,

@@ -75,8 +75,7 @@ _ASK = "ask an administrator for a new one"
 
 def _latest(session: Session, number: int) -> int | None:
     """The last entry of the log that makes or ends a link of this account."""
-    entries = audit.history(session, _subject(number))
-    return next((e.number for e in reversed(entries) if e.action in _ENDS), None)
+    return audit.latest(session, _subject(number), *_ENDS)
 
 
 def _subject(number: int) -> str:

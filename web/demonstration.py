@@ -56,14 +56,14 @@ def build(store: Store, hasher: Hasher, say: Say, *, later: bool = False) -> lis
     keys = [LETTERS, *(planned.trial.key for planned in rehearsals)]
     for key in keys:
         _stopped(store, key)
-    if not settings.sampling():
-        return [_analysed(store, key, say, sampling=False) for key in keys]
-    if later:
-        results = [_analysed(store, key, say, sampling=False) for key in keys]
+    sampling = settings.sampling()
+    if sampling and not later:
+        return _sampled(store, keys, say)
+    results = [_analysed(store, key, say, sampling=False) for key in keys]
+    if sampling:
         for result in results:
             _sampled_later(store, result)
-        return results
-    return _sampled(store, keys, say)
+    return results
 
 
 def _rehearsals() -> list[Path]:

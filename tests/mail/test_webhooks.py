@@ -23,6 +23,7 @@ from trials.mail import webhooks
 from trials.store.tables import OutboxRow
 from web.jobs import mails
 from web.mail import notices, postman
+from web.mail.links import Links
 from web.mail.notices import Notice
 
 NOTICE = Notice(kind="alert", trial="t", title="A <b>title</b> & more",
@@ -133,8 +134,9 @@ def test_an_alert_and_a_decision_are_told_to_webhooks_once(filled_store, tmp_pat
     for _ in range(2):
         mails.alert(filled_store, made, "early-look")
     wish = Wish(key=KEY, decision="stop", reason="it helped nobody", actor="x", reviewer="Head")
+    links = Links(made.base_url, made.secret_key)
     with filled_store.write() as session:
-        notices.decided(session, made.base_url, decide(session, wish), reason=wish.reason)
+        notices.decided(session, links, decide(session, wish), reason=wish.reason)
     alert, decision = (json.loads(row.message) for row in rows(filled_store))
     assert alert["type"] == "trial.alert"
     assert alert["data"]["link"].endswith("/trials/early-look")

@@ -124,13 +124,11 @@ def corrected_share(
     interval is Lang and Reiczigel's (2014), which allows for sensitivity and specificity being
     estimates too and keeps its coverage in samples of the size that councils code.
     """
-    if total <= 0 or accuracy.positives <= 0 or accuracy.negatives <= 0:
-        return NotKnown("no-sample", "the double-coded sample lacks avoidable or other contacts")
+    if total <= 0:
+        return _NO_SAMPLE
+    if (why := _uninformative(accuracy)) is not None:
+        return why
     youden = accuracy.sensitivity + accuracy.specificity - 1
-    if youden <= 0:
-        return NotKnown(
-            "no-information", "the codes agree with the second coder no more than chance"
-        )
     estimate = (apparent / total + accuracy.specificity - 1) / youden
     se = _rogan_gladen_se(apparent / total, total, estimate, accuracy)
     low, high = _lang_reiczigel(apparent, total, accuracy, level)
@@ -169,6 +167,20 @@ def _lang_reiczigel(
     return (min(1.0, max(0.0, share + shift - half)), min(1.0, max(0.0, share + shift + half)))
 
 
+_NO_SAMPLE = NotKnown("no-sample", "the double-coded sample lacks avoidable or other contacts")
+
+
+def _uninformative(accuracy: Accuracy) -> NotKnown | None:
+    """Why a double-coded sample corrects nothing, if it does not."""
+    if accuracy.positives <= 0 or accuracy.negatives <= 0:
+        return _NO_SAMPLE
+    if accuracy.sensitivity + accuracy.specificity - 1 <= 0:
+        return NotKnown(
+            "no-information", "the codes agree with the second coder no more than chance"
+        )
+    return None
+
+
 def corrected_difference(
     difference: float, se: float, accuracy: Accuracy, *, level: float = 0.95
 ) -> Interval | NotKnown:
@@ -178,14 +190,10 @@ def corrected_difference(
     adds the uncertainty of both. It corrects nothing if the arms are coded differently: test that
     first (:func:`trials.contacts.coding.coding_difference`).
     """
-    if accuracy.positives <= 0 or accuracy.negatives <= 0:
-        return NotKnown("no-sample", "the double-coded sample lacks avoidable or other contacts")
+    if (why := _uninformative(accuracy)) is not None:
+        return why
     sens, spec = accuracy.sensitivity, accuracy.specificity
     youden = sens + spec - 1
-    if youden <= 0:
-        return NotKnown(
-            "no-information", "the codes agree with the second coder no more than chance"
-        )
     estimate = difference / youden
     of_youden = sens * (1 - sens) / accuracy.positives + spec * (1 - spec) / accuracy.negatives
     error = math.sqrt(se**2 + estimate**2 * of_youden) / youden
@@ -215,14 +223,10 @@ def corrected_count(
     ``every``; the delta method adds the uncertainty of Se and Sp, as if the sample were taken
     elsewhere (it is a small part of the contacts). It holds where the arms are coded alike.
     """
-    if accuracy.positives <= 0 or accuracy.negatives <= 0:
-        return NotKnown("no-sample", "the double-coded sample lacks avoidable or other contacts")
+    if (why := _uninformative(accuracy)) is not None:
+        return why
     sens, spec = accuracy.sensitivity, accuracy.specificity
     youden = sens + spec - 1
-    if youden <= 0:
-        return NotKnown(
-            "no-information", "the codes agree with the second coder no more than chance"
-        )
     false = 1 - spec
     estimate = (coded - false * every) / youden
     of_coded, both, of_every = covariance

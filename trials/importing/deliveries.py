@@ -88,14 +88,14 @@ def _number(one: Delivery, hasher: Hasher) -> bytes:
     return hasher.stable(f"notification:{one.notification or one.unit}")
 
 
+_RANK = " ".join(f"WHEN '{rung}' THEN {notify.rank(rung)}" for rung in notify.RUNGS)
 _MERGE = (
-    """
+    f"""
     UPDATE deliveries SET (rung, at) = (
         SELECT s.rung, s.at FROM stage_deliveries s WHERE s.notification = deliveries.notification)
     WHERE trial_id = :trial AND EXISTS (
         SELECT 1 FROM stage_deliveries s WHERE s.notification = deliveries.notification
-        AND s.rank >= CASE deliveries.rung WHEN 'created' THEN 0 WHEN 'sent' THEN 1
-            WHEN 'failed' THEN 2 WHEN 'delivered' THEN 3 ELSE 4 END)
+        AND s.rank >= CASE deliveries.rung {_RANK} END)
     """,
     """
     INSERT INTO deliveries (trial_id, unit_id, notification, rung, message, at)

@@ -249,12 +249,14 @@ def decide(context: Context, key: str, decision: str, reason: str, reviewer: str
     """Record what is to become of the change that was tried, beside what was recommended."""
     from analysis.casework import decisions
     from web.mail import notices
+    from web.mail.links import Links
 
+    found = context.settings
     wish = decisions.Wish(key=key, decision=decision, reason=reason, reviewer=reviewer,
                           actor=context.actor)  # fmt: skip
     with context.store.write() as session:
         record = decisions.decide(session, wish)
-        notices.decided(session, context.settings.base_url, record, reason=reason)
+        notices.decided(session, Links(found.base_url, found.secret_key), record, reason=reason)
     _report(context, record, "decided")
 
 

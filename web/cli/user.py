@@ -44,13 +44,15 @@ def add(context: Context, email: str, role: str, name: str, password_stdin: bool
 @pass_context
 def link(context: Context, email: str) -> None:
     """Make the link with which a person chooses their own password; it works once."""
+    from web.mail.links import Links
+
     found = context.settings
     with context.store.write() as session:
         person = accounts.by_address(session, email)
         token = password_links.make(
             session, person.id, secret=found.secret_key, actor=context.actor
         )
-    address = f"{found.base_url.rstrip('/')}/password/{token}"
+    address = Links(found.base_url, found.secret_key).password(token)
     says = f"For {person.email} alone, once, within {password_links.LASTS.days} days:\n{address}"
     say(context, says, {"email": person.email, "link": address})
 

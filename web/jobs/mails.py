@@ -213,16 +213,16 @@ def _alert(
     people: Iterable[Reader],
 ) -> int:  # fmt: skip
     occasion = f"alert/{row.key}/{alarm.key}/{_began(row, runs, alarm.key)}"
-    told = _told(session, row, None)
+    told, links = _told(session, row, None), Links(found.base_url, found.secret_key)
     made = 0
     for reader in people:
-        link = Links(found.base_url, found.secret_key).trial(row.key) if reader.account else ""
+        link = links.trial(row.key) if reader.account else ""
         line = Line(told=told, link=link, account=reader.account)
         letter = letters.alert(clock.london(clock.now()).date(), line, alarm)
         made += posting.put(session, found, letter, reader, occasion=occasion, about=row.key)
     notice = Notice(
         kind="alert", trial=row.key, title=registry.definition_of(row).about.title or row.key,
-        says=alarm.says, link=Links(found.base_url, found.secret_key).trial(row.key),
+        says=alarm.says, link=links.trial(row.key),
     )  # fmt: skip
     return made + notices.put(session, notice, occasion=occasion)
 

@@ -43,6 +43,10 @@ class Links:
         """The page of a trial, for those who can sign in."""
         return f"{self.base.rstrip('/')}/trials/{key}"
 
+    def password(self, token: str) -> str:
+        """Where a person chooses a password with a token of :mod:`trials.password_links`."""
+        return f"{self.base.rstrip('/')}/password/{token}"
+
     def read(self, purpose: Purpose, token: str) -> int:
         """The number that a link carries.
 

@@ -20,6 +20,7 @@ from analysis.report.words import DECISIONS
 from trials import clock
 from trials.mail import outbox, webhooks
 from trials.registry import TrialRecord
+from web.mail.links import Links
 
 _CARD = "application/vnd.microsoft.card.adaptive"
 
@@ -40,12 +41,12 @@ def put(session: Session, notice: Notice, *, occasion: str) -> int:
     return sum(_put(session, notice, hook, occasion) for hook in webhooks.active(session))
 
 
-def decided(session: Session, base_url: str, record: TrialRecord, *, reason: str) -> int:
+def decided(session: Session, links: Links, record: TrialRecord, *, reason: str) -> int:
     """Tell of the decision just recorded on a trial."""
     key, decision = record.key, str(record.decision)
     says = f"{DECISIONS.get(decision, decision)}. {sentence(reason)}"
     notice = Notice(kind="decision", trial=key, title=record.definition.about.title or key,
-                    says=says, link=f"{base_url.rstrip('/')}/trials/{key}")  # fmt: skip
+                    says=says, link=links.trial(key))  # fmt: skip
     return put(session, notice, occasion=f"decision/{key}")
 
 

@@ -12,10 +12,12 @@ from analysis.casework.cases import Ask, case_of
 from analysis.casework.decisions import Wish
 from trials import clock, registry
 from trials.errors import Conflict, SignpostError
+from trials.settings import Settings
 from web import dates, present_case, present_decision
 from web.access import Permission, needs, signed_in, store
 from web.filled import Filled, sent
 from web.mail import notices
+from web.mail.links import Links
 
 pages = Blueprint("decisions", __name__)
 
@@ -46,8 +48,7 @@ def decide(key: str) -> ResponseReturnValue:
     try:
         with store().write() as session:
             record = decisions.decide(session, wish)
-            notices.decided(session, current_app.extensions["settings"].base_url, record,
-                            reason=wish.reason)  # fmt: skip
+            notices.decided(session, _links(), record, reason=wish.reason)
             if filled["what"] and due:
                 steps.set_step(session, key, what=filled["what"], owner=filled["owner"], due=due,
                                actor=signed_in().email)  # fmt: skip
@@ -58,6 +59,11 @@ def decide(key: str) -> ResponseReturnValue:
         return _page(key, filled.wrong(place, refused)), refused.status
     flash("The decision is recorded.")
     return redirect(url_for("decisions.decision", key=key), 303)
+
+
+def _links() -> Links:
+    found: Settings = current_app.extensions["settings"]
+    return Links(found.base_url, found.secret_key)
 
 
 @pages.post("/trials/<key>/steps")

@@ -144,8 +144,7 @@ def _reader(token: str) -> None:
 
 
 def _in_force(session: Session, number: int) -> int:
-    entries = audit.history(session, f"user {number}")
-    return next((e.number for e in reversed(entries) if e.action == _RENEWED), 0)
+    return audit.latest(session, f"user {number}", _RENEWED) or 0
 
 
 def _texts(parent: ET.Element, **texts: str) -> None:

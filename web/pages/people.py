@@ -14,6 +14,7 @@ from trials.settings import Settings
 from web import present_people
 from web.access import Permission, needs, signed_in, store
 from web.filled import Filled, sent
+from web.mail.links import Links
 
 pages = Blueprint("people", __name__)
 _A_PAGE = 50
@@ -162,10 +163,10 @@ def _link(session: Session, number: int) -> str:
 
 def _link_page(user: accounts.User, token: str) -> str:
     """The page that shows a link, this once."""
-    path = url_for("account.choose_password", token=token)
+    found = _settings()
     return render_template(
-        "pages/people/link_made.html", user=user, link=_settings().base_url.rstrip("/") + path,
-        days=password_links.LASTS.days,
+        "pages/people/link_made.html", user=user, days=password_links.LASTS.days,
+        link=Links(found.base_url, found.secret_key).password(token),
     )  # fmt: skip
 
 
