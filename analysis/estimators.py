@@ -12,7 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.estimates import Absent, Estimate
-from analysis.frequentist.adaptive import adaptive_difference, adaptive_mean, batches_of
+from analysis.frequentist.adaptive import (
+    adaptive_difference,
+    adaptive_mean,
+    adaptive_ratio,
+    batches_of,
+)
 from analysis.frequentist.arms import ArmMean, arm_means
 from analysis.frequentist.bootstrap import wild_cluster
 from analysis.frequentist.difference import difference, ratio
@@ -74,8 +79,8 @@ def ratio_of(
     """The metric's ratio, arm over control, by the same model."""
     if _is_wedge(trial, table):
         return _unratioed() if metric.kind == "ratio" else wedge_ratio(table, arm, level=level)
-    if table.shares is not None and metric.kind == "ratio":
-        return _adaptive(metric, table, arm, level=level)
+    if table.shares is not None:
+        return _adaptive(metric, table, arm, level=level, ratio=True)
     if metric.kind == "ratio":
         return ratio_of_ratios(table, arm, level=level)
     lives = _follow_up(metric, table)
@@ -110,7 +115,9 @@ def wild(table: Grouped, arm: int, *, level: float) -> Outcome:
     return wild_cluster(table, arm, rng, level=level, draws=_DRAWS)
 
 
-def _adaptive(metric: Metric, table: Grouped, arm: int, *, level: float) -> Outcome:
+def _adaptive(
+    metric: Metric, table: Grouped, arm: int, *, level: float, ratio: bool = False
+) -> Outcome:
     """Where shares followed the outcomes, every unit counts by its own stored chance."""
     if metric.kind == "ratio":
         return Absent(
@@ -118,7 +125,8 @@ def _adaptive(metric: Metric, table: Grouped, arm: int, *, level: float) -> Outc
             "A ratio metric is not estimated where shares follow the outcomes: read its two parts "
             "by themselves.",
         )
-    return adaptive_difference(batches_of(table), arm=arm, control=table.control, level=level)
+    compared = adaptive_ratio if ratio else adaptive_difference
+    return compared(batches_of(table), arm=arm, control=table.control, level=level)
 
 
 def _adaptive_arms(metric: Metric, table: Grouped) -> list[ArmMean]:

@@ -14,12 +14,13 @@ of the batches' effects with weights h.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
+from analysis.frequentist.difference import fieller
 from analysis.tables import Floats, Grouped
 
 METHOD = "adaptively weighted scores, by the stored chance of each unit (Hadad et al. 2021)"
@@ -61,10 +62,7 @@ def adaptive_difference(
     batches: Sequence[Batch], *, arm: int, control: int, level: float = 0.95
 ) -> Estimate | Absent:
     """Arm less control, with a normal interval."""
-    signs = np.zeros(len(batches[0].weights)) if batches else np.zeros(0)
-    if len(signs):
-        signs[[arm, control]] = 1.0, -1.0
-    found = _scored(batches, signs)
+    found = _scored(batches, {arm: 1.0, control: -1.0})
     if isinstance(found, Absent):
         return found
     estimate, se = found
@@ -75,14 +73,50 @@ def adaptive_difference(
 
 def adaptive_mean(batches: Sequence[Batch], *, arm: int) -> tuple[float, float] | Absent:
     """An arm's mean and its standard error; two of these differ by :func:`adaptive_difference`."""
-    signs = np.zeros(len(batches[0].weights)) if batches else np.zeros(0)
-    if len(signs):
-        signs[arm] = 1.0
-    return _scored(batches, signs)
+    return _scored(batches, {arm: 1.0})
 
 
-def _scored(batches: Sequence[Batch], signs: Floats) -> tuple[float, float] | Absent:
-    """The weighted mean of the scores Σ_a signs_a Γ_a, and its standard error."""
+def adaptive_ratio(
+    batches: Sequence[Batch], *, arm: int, control: int, level: float = 0.95
+) -> Estimate | Absent:
+    """Arm over control: the ratio of two :func:`adaptive_mean`, with Fieller's (1954) limits.
+
+    The limits leave out a ratio of one exactly where those of :func:`adaptive_difference` leave
+    out nought, and ``p`` is the same, so that the two never point different ways. Where the
+    control's own interval reaches zero the limits are infinite. ``se`` is in ratio units.
+    """
+    top = _scored(batches, {arm: 1.0})
+    bottom = _scored(batches, {control: 1.0})
+    effect = adaptive_difference(batches, arm=arm, control=control, level=level)
+    if isinstance(top, Absent) or isinstance(bottom, Absent) or isinstance(effect, Absent):
+        return next(one for one in (top, bottom, effect) if isinstance(one, Absent))
+    if bottom[0] <= 0:
+        return Absent("control-mean-zero", "The mean it is compared with is not above zero.")
+    value = top[0] / bottom[0]
+    contrast = _scored(batches, {arm: 1.0, control: -value})
+    assert not isinstance(contrast, Absent)
+    assert effect.se is not None
+    # Both variances and that of the difference, all from the same scores, give the covariance.
+    shared = (top[1] ** 2 + bottom[1] ** 2 - effect.se**2) / 2
+    limits = fieller(
+        (top[0], bottom[0]), (top[1] ** 2, shared, bottom[1] ** 2), critical(level)
+    )  # fmt: skip
+    low, high = (-math.inf, math.inf) if limits is None else limits
+    return Estimate(
+        estimate=value, low=low, high=high, se=contrast[1] / bottom[0], p=effect.p, level=level,
+        method=f"ratio, Fieller interval, {METHOD}",
+        notes=() if limits else ("the control is too near zero for limits",),
+    )  # fmt: skip
+
+
+def _scored(
+    batches: Sequence[Batch], contrast: Mapping[int, float]
+) -> tuple[float, float] | Absent:
+    """The weighted mean of the scores Σ_a contrast_a Γ_a, and its standard error."""
+    signs = np.zeros(len(batches[0].weights) if batches else 0)
+    for code, sign in contrast.items():
+        if len(signs):
+            signs[code] = sign
     seen_n, seen_y = np.zeros(len(signs)), np.zeros(len(signs))
     weight, size, first, second = [], [], [], []
     for batch in batches:
