@@ -20,7 +20,7 @@ from scipy import special
 
 from analysis.estimates import Absent, to_json
 from analysis.estimation import ordinary
-from analysis.frequentist.subgroups import interaction
+from analysis.estimators import interaction_of
 from analysis.tables import Floats, Grouped, Ints, Key
 from trials.definition.model import Trial
 
@@ -138,11 +138,7 @@ def _meeting(trial: Trial, found: Crossings, other: Other) -> Meeting:
 
 
 def _differs(trial: Trial, table: Grouped, by: str, arm: int) -> float | Absent:
-    if trial.primary.kind in {"ratio", "time-to-event"}:
-        return Absent("not-of-this-kind", f"This is not tested on a {trial.primary.kind}.")
-    if trial.design.adaptive is not None:
-        return Absent("shares-moved", "This is not tested where shares follow the outcomes.")
-    test = interaction(table, by, arm)
+    test = interaction_of(trial.primary, table, by, arm)
     return test if isinstance(test, Absent) else test.p
 
 

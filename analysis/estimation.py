@@ -15,10 +15,10 @@ import numpy as np
 
 from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.estimates import Absent, Estimate, to_json
-from analysis.estimators import arms_of, difference_of, ratio_of
+from analysis.estimators import UNSEGMENTED, arms_of, difference_of, interaction_of, ratio_of
 from analysis.frequentist.dunnett import from_contrasts
 from analysis.frequentist.multiplicity import adjust, family, stretched
-from analysis.frequentist.subgroups import LEAST, interaction, shrink
+from analysis.frequentist.subgroups import LEAST, shrink
 from analysis.looking import Judged
 from analysis.precision import guarded, symmetric, worst
 from analysis.tables import Grouped
@@ -275,7 +275,7 @@ def segments_json(
     contrast carries its own. A level with fewer than fifty units in an arm is counted and nothing
     more: neither its rates nor its effect would say anything, but they would be read.
     """
-    if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
+    if isinstance(table, Absent) or metric.kind in UNSEGMENTED:
         return []
     return [entry for by in table.segments for entry in _segment(trial, metric, table, by, school)]
 
@@ -348,14 +348,14 @@ def interactions_json(table: Grouped | Absent, metric: Metric) -> list[dict[str,
     ``p_adjusted`` is Holm's over all of the metric's tests, so that planning many segments does not
     find a difference between groups by chance.
     """
-    if isinstance(table, Absent) or metric.kind in {"ratio", "time-to-event"}:
+    if isinstance(table, Absent) or metric.kind in UNSEGMENTED:
         return []
     found = []
     for by in table.segments:
         for i, arm in enumerate(table.arms):
             if i == table.control:
                 continue
-            test = interaction(table, by, i)
+            test = interaction_of(metric, table, by, i)
             told = test.to_json() if isinstance(test, Absent) else {"p": test.p, "f": test.f}
             found.append({"by": by, "arm": arm, **told})
     adjusted = adjust([one.get("p") for one in found], "holm")

@@ -14,6 +14,7 @@ import numpy as np
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist.adaptive import (
     adaptive_difference,
+    adaptive_interaction,
     adaptive_mean,
     adaptive_ratio,
     batches_of,
@@ -24,6 +25,7 @@ from analysis.frequentist.difference import difference, ratio
 from analysis.frequentist.missing import inverse_probability
 from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
 from analysis.frequentist.stepped_wedge import wedge_difference, wedge_ratio
+from analysis.frequentist.subgroups import Interaction, interaction
 from analysis.frequentist.survival import (
     horizon_of,
     restricted_mean,
@@ -37,6 +39,9 @@ from trials.definition.model import Metric, Trial
 Outcome = Estimate | Absent
 FEW_CLUSTERS = 40
 """With no more clusters than this in both arms they are few."""
+
+UNSEGMENTED = frozenset({"ratio", "time-to-event"})
+"""Kinds of metric that are not compared between segments."""
 
 _SEED, _DRAWS = 20260401, 1999
 _NORMAL = 1.959963984540054
@@ -87,6 +92,15 @@ def ratio_of(
     if lives is not None and not adjust:
         return restricted_mean_ratio(lives, arm, horizon=horizon_of(metric.window), level=level)
     return ratio(table, arm, level=level, adjust=adjust)
+
+
+def interaction_of(metric: Metric, table: Grouped, by: str, arm: int) -> Interaction | Absent:
+    """Whether the arm's effect differs between the levels of the segment ``by``."""
+    if metric.kind in UNSEGMENTED:
+        return Absent("not-of-this-kind", f"This is not tested on a {metric.kind}.")
+    if table.shares is not None:
+        return adaptive_interaction(table, by, arm)
+    return interaction(table, by, arm)
 
 
 def arms_of(metric: Metric, table: Grouped) -> list[ArmMean]:

@@ -18,9 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.difference import fieller
+from analysis.frequentist.subgroups import LEAST, Interaction
 from analysis.tables import Floats, Grouped
 
 METHOD = "adaptively weighted scores, by the stored chance of each unit (Hadad et al. 2021)"
@@ -107,6 +109,41 @@ def adaptive_ratio(
         method=f"ratio, Fieller interval, {METHOD}",
         notes=() if limits else ("the control is too near zero for limits",),
     )  # fmt: skip
+
+
+def adaptive_interaction(
+    table: Grouped, by: str, arm: int, *, least: float = LEAST
+) -> Interaction | Absent:
+    """Whether the effect differs between the levels of ``by``, by Cochran's (1954) Q.
+
+    Each level's effect is its own :func:`adaptive_difference`. Levels hold different units, drawn
+    independently with chances known before, so the effects are uncorrelated. Q over its degrees
+    of freedom is referred to F with those of the smallest arm of a level, which errs cautious.
+    """
+    effects, smallest = [], math.inf
+    for name in table.segments[by].levels:
+        part = table.segment(by, name)
+        n = part.per_arm()[0]
+        fewest = float(min(n[arm], n[table.control]))
+        if fewest < least:
+            continue
+        found = adaptive_difference(batches_of(part), arm=arm, control=table.control)
+        if isinstance(found, Absent):
+            return Absent("variance-not-identified", f"In “{name}” {_lower(found.why)}")
+        effects.append((found.estimate, found.se or 0.0))
+        smallest = min(smallest, fewest)
+    if len(effects) < 2:
+        return Absent("one-level", "Fewer than two levels have enough units in both arms.")
+    values, errors = np.array(effects).T
+    weight = errors**-2
+    q = len(values) - 1
+    f = float(weight @ (values - np.average(values, weights=weight)) ** 2) / q
+    df = smallest - 1
+    return Interaction(f=f, df1=q, df2=df, p=float(stats.f.sf(f, q, df)), levels=q + 1)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def _scored(
