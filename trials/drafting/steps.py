@@ -55,6 +55,8 @@ def _unit(content: Content) -> Iterator[str]:
         yield "what goes together"
     if kind == "switchback" and not get(content, "design.period"):
         yield "how long each turn lasts"
+    if kind == "stepped-wedge" and not get(content, "design.period"):
+        yield "how long each step lasts"
 
 
 def _size(content: Content) -> Iterator[str]:
@@ -63,6 +65,9 @@ def _size(content: Content) -> Iterator[str]:
         yield "the smallest change worth finding"
     if not get(content, "workshop.sizing.baseline"):
         yield "what happens today"
+    together = get(content, "design.kind") in ("cluster", "stepped-wedge")
+    if together and not get(content, "workshop.sizing.cluster_size"):
+        yield "how many there are in a typical group"
 
 
 def _screened(content: Content) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -19,10 +19,8 @@ from trials.drafting.content import Content, get
 from trials.errors import SignpostError
 from trials.resources import folder
 from trials.store.tables import TrialRow
-from web.drafting import questions, reading
-
-if TYPE_CHECKING:
-    from analysis.planning import PowerAnswer, PowerRequest
+from web.drafting import reading, sizing
+from web.drafting.sizing.asked import primary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +34,6 @@ class Preview:
     warns: tuple[str, ...]
     sides: differing.Sides | None
     alone: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How many and how long, in words, and the figures behind it; or why that cannot be said."""
-
-    says: str
-    facts: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def templates() -> list[tuple[str, str, str]]:
@@ -63,9 +52,9 @@ def of(step: str, content: Content, session: Session) -> dict[str, Any]:
     if step == "draw":
         return {"advice": catalogue.advice().get(str(get(content, "trial.channel")))}
     if step == "size":
-        return {"size": size(content)}
+        return {"size": sizing.of(content)}
     if step == "dates":
-        return {"size": size(content), "clashes": clashes(content, session)}
+        return {"size": sizing.of(content), "clashes": clashes(content, session)}
     return {}
 
 
@@ -114,84 +103,6 @@ def _preview(arm: dict[str, Any], today: str, content: Content, differs: str | N
     )
 
 
-def size(content: Content) -> Size:
-    """How many, and about how many weeks, at the volumes given."""
-    metric = questions.primary(content)
-    if metric is None:
-        return Size(says="Choose the one measure that decides first: the size depends on it.")
-    baseline = get(content, "workshop.sizing.baseline")
-    mde = metric.get("mde") or _relative(metric, baseline)
-    if baseline is None or not mde:
-        return Size(
-            says="Say how things stand now and the smallest change worth finding; "
-            "the size is worked out when you save."
-        )
-    if get(content, "design.kind") in ("cluster", "switchback", "stepped-wedge"):
-        return Size(
-            says="For this design ask an analyst to work out the size: it depends on "
-            "how alike those are who go together."
-        )
-    # SciPy takes half a second to load: only a page that sizes a trial pays for it.
-    from analysis.planning import plan_power
-
-    try:
-        request = _request(content, metric, float(baseline), float(mde))
-        return _sized(request, plan_power(request))
-    except SignpostError as failure:
-        return Size(says=f"{str(failure)[:1].upper()}{str(failure)[1:]}")
-
-
-def _relative(metric: dict[str, Any], baseline: Any) -> float | None:
-    share = metric.get("mde_relative")
-    return None if share is None or baseline is None else float(share) * float(baseline)
-
-
-def _request(content: Content, metric: dict[str, Any], baseline: float, mde: float) -> PowerRequest:
-    from analysis.planning import PowerRequest
-
-    unit = str(get(content, "trial.unit") or "person")
-    weekly, sd = get(content, "workshop.sizing.weekly"), get(content, "workshop.sizing.sd")
-    return PowerRequest(
-        kind=metric["kind"],
-        baseline=baseline,
-        sd=sd,
-        mde=mde,
-        direction=metric.get("better", "lower"),
-        ratio=tuple(float(a.get("weight", 1)) for a in content["arms"]),
-        arms=len(content["arms"]),
-        weekly=weekly,
-        looks=reading.fractions(content),
-        unit=questions.many(unit),
-        alpha=float(get(content, "analysis.alpha") or 0.05),
-        power=float(get(content, "analysis.power") or 0.8),
-    )
-
-
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-def _sized(request: PowerRequest, answer: PowerAnswer) -> Size:
-    facts = [
-        ("In each version", f"{answer.n_per_arm:,} {request.unit}"),
-        ("In all", f"{answer.total:,} {request.unit}"),
-        ("Chance of finding it if it is there", f"{100 * answer.power:.0f}%"),
-    ]
-    if answer.weeks is None:
-        return Size(
-            says=f"You need about {answer.total:,} {request.unit}. Say how many there are "
-            "in a week to see how long that takes.",
-            facts=tuple(facts),
-            notes=(answer.says, *answer.notes),
-        )
-    weeks = _WORDS[answer.weeks] if answer.weeks < len(_WORDS) else f"{answer.weeks:,}"
-    facts.append(("In a usual week", f"{request.weekly:,.0f} {request.unit}"))
-    return Size(
-        says=f"About {weeks} week{'' if answer.weeks == 1 else 's'} at your volumes.",
-        facts=tuple(facts),
-        notes=(answer.says, *answer.notes),
-    )
-
-
 def clashes(content: Content, session: Session) -> list[events.Clash] | None:
     """What else happens while it runs: bank holidays, the calendar's events, and other trials.
 
@@ -205,7 +116,7 @@ def clashes(content: Content, session: Session) -> list[events.Clash] | None:
         return None
     if last < first:
         return None
-    metric = questions.primary(content) or {}
+    metric = primary(content) or {}
     window = str(metric.get("window") or "0d")
     days = float(window[:-1]) if window.endswith("d") else 0.0
     service = str(get(content, "trial.service") or "")

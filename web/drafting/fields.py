@@ -6,11 +6,14 @@ page showed, so that two people who change different things do not meet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from trials.definition import hours
+from trials.definition.model import seconds
 from trials.drafting.content import Content, get
 
 Kind = Literal[
@@ -23,19 +26,24 @@ Kind = Literal[
     "list",
     "number",
     "percent",
+    "whole",
     "date",
+    "length",
+    "hours",
 ]
 Options = tuple[tuple[str, str, str], ...]
-_TIMES = {"percent": 100.0, "number": 1.0}
+_JOINED = {"list": ", ", "hours": "\n"}
+_TIMES = {"percent": 100.0, "number": 1.0, "whole": 1.0}
 _ASKS_FOR = {
     "percent": "a number between 0 and 100, as in 17.3",
     "number": "a number, as in 350",
+    "whole": "a whole number, as in 5",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A question: where its answer goes (``path``), and how it is asked."""
+    """A question: where its answer goes (``path``), how it is asked, a number's ``span``."""
 
     path: str
     label: str
@@ -45,6 +53,7 @@ class Field:
     width: str = ""
     rows: int = 4
     heading: str = ""
+    span: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
@@ -59,8 +68,8 @@ def shown(field: Field, content: Content) -> str | list[str]:
         return [str(v) for v in value or ()]
     if value is None:
         return ""
-    if field.kind == "list":
-        return ", ".join(str(v) for v in value)
+    if field.kind in _JOINED:
+        return _JOINED[field.kind].join(str(v) for v in value)
     if field.kind in _TIMES:
         return f"{float(value) * _TIMES[field.kind]:.10g}"
     if field.kind == "date":
@@ -130,7 +139,34 @@ def _number(field: Field, answer: str) -> float:
         number = float("nan")
     if not 0 <= number < 1e12 or (field.kind == "percent" and number > 100):
         raise ValueError(f"{field.label} must be {_ASKS_FOR[field.kind]}")
-    return number / _TIMES[field.kind]
+    if field.kind == "whole" and number != int(number):
+        raise ValueError(f"{field.label} must be {_ASKS_FOR[field.kind]}")
+    if field.span and not field.span[0] <= number <= field.span[1]:
+        raise ValueError(_outside(field, *field.span))
+    return int(number) if field.kind == "whole" else number / _TIMES[field.kind]
+
+
+def _outside(field: Field, least: float, most: float) -> str:
+    if math.isinf(most):
+        return f"{field.label} must be {least:g} or more"
+    return f"{field.label} must be from {least:g} to {most:g}"
+
+
+def _length(field: Field, answer: str) -> str:
+    try:
+        seconds(answer)
+    except ValueError as unread:
+        raise ValueError(f"{field.label} {unread}") from None
+    return answer
+
+
+def _hours(field: Field, answer: str) -> list[str]:
+    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    try:
+        hours.parse(lines)
+    except ValueError as unread:
+        raise ValueError(f"{field.label}: {unread}") from None
+    return lines
 
 
 def _date(field: Field, answer: str) -> str:
@@ -150,6 +186,9 @@ def _list(_: Field, answer: str) -> list[str]:
 _READERS: Mapping[str, Callable[[Field, str], Any]] = {
     "number": _number,
     "percent": _number,
+    "whole": _number,
     "date": _date,
+    "length": _length,
+    "hours": _hours,
     "list": _list,
 }

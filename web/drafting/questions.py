@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from trials.definition import catalogue
 from trials.drafting.content import Content, get
 from trials.drafting.screening import QUESTIONS
-from web.drafting.fields import Field, Kind, Options
+from web.drafting.fields import Field, Options
+from web.drafting.sizing.asked import of_size
 
 CHANNELS: Options = (
     ("ivr", "Recorded telephone message", ""),
@@ -187,13 +187,22 @@ def _draw(content: Content) -> list[Field]:
         Field(
             path="design.cluster",
             label="What goes together",
-            hint="Only if those who belong together get the same: a column of your list, as in household.",
+            hint="Only if those who belong together get the same, or places change over: a column "
+            "of your list, as in household or team.",
         ),
         Field(
             path="design.period",
-            label="How long each turn lasts",
-            hint="Only if versions take turns. For example 1h or 30m.",
+            label="How long each turn, or each step, lasts",
+            kind="length",
+            hint="Only if versions take turns (1h or 30m, say) or places change over (2w, say).",
             width="govuk-input--width-5",
+        ),
+        Field(
+            path="design.hours",
+            label="When the line or page is open",
+            kind="hours",
+            rows=3,
+            hint="Only if versions take turns, and it closes at times. As in: Mon-Fri 09:00-17:00.",
         ),
         Field(
             path="design.namespace",
@@ -201,75 +210,6 @@ def _draw(content: Content) -> list[Field]:
             hint="Optional. Trials with the same name here never share anybody, as in council-tax.",
         ),
     ]
-
-
-def primary(content: Content) -> dict[str, Any] | None:
-    """The metric that decides, as the draft holds it."""
-    return next((m for m in content["metrics"] if m.get("role") == "primary"), None)
-
-
-def many(unit: str) -> str:
-    """The plural of what is drawn."""
-    if unit == "person":
-        return "people"
-    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
-
-
-_NOW = {
-    "proportion": "Share of {units} this happens to now",
-    "time-to-event": "Share of {units} this happens to now",
-    "count": "How often this happens for each {unit} now, on average",
-    "mean": "Average for each {unit} now",
-    "ratio": "The ratio now",
-}
-"""What is asked of today, by the kind of the measure that decides."""
-
-
-def _size(content: Content) -> list[Field]:
-    metric = primary(content)
-    if metric is None:
-        return []
-    share = metric["kind"] in ("proportion", "time-to-event")
-    kind: Kind = "percent" if share else "number"
-    unit = "In percent" if share else "A number"
-    unit_drawn = str(get(content, "trial.unit") or "person")
-    found = [
-        Field(
-            path="workshop.sizing.baseline",
-            label=_NOW[metric["kind"]].format(unit=unit_drawn, units=many(unit_drawn)),
-            kind=kind,
-            width="govuk-input--width-5",
-            hint=f"{unit}: “{metric.get('title') or metric['key']}” with today’s message.",
-        ),
-        Field(
-            path=f"metrics.{metric['key']}.mde",
-            label="The smallest change worth finding",
-            kind=kind,
-            width="govuk-input--width-5",
-            hint="In percentage points. Changes of wording move a rate by 1.4 points on average."
-            if share
-            else "In the same units.",
-        ),
-        Field(
-            path="workshop.sizing.weekly",
-            label="How many there are in a week",
-            kind="number",
-            width="govuk-input--width-10",
-            hint="How many letters, calls or chats could be in the trial in a usual week.",
-        ),
-    ]
-    if not share:
-        found.insert(
-            1,
-            Field(
-                path="workshop.sizing.sd",
-                label="How much it varies (standard deviation)",
-                kind="number",
-                width="govuk-input--width-5",
-                hint="If you do not know it, about two thirds of the average is a start.",
-            ),
-        )
-    return found
 
 
 def _dates(content: Content) -> list[Field]:
@@ -388,7 +328,7 @@ _ASKED: Mapping[str, Callable[[Content], list[Field]]] = {
     "versions": _versions,
     "measures": _measures,
     "draw": _draw,
-    "size": _size,
+    "size": of_size,
     "dates": _dates,
     "safeguards": _safeguards,
     "screening": _screening,

@@ -13,7 +13,7 @@ from trials.drafting.screening import ROLES
 from trials.drafting.signoff import Verdict
 from trials.errors import Conflict, SignpostError
 from web.access import Permission, may, needs, signed_in, store
-from web.drafting import beside, summary
+from web.drafting import beside, sizing, summary
 from web.filled import Filled, sent
 
 pages = Blueprint("signoffs", __name__)
@@ -121,6 +121,6 @@ def _page(number: int, filled: Filled) -> str:
         earlier=earlier,
         roles=[(r, ROLES[r], "") for r in roles], groups=summary.groups(draft.content),
         problems=beside.problems(draft.content), lacks=steps.missing(draft.content),
-        size=beside.size(draft.content), clashes=clashes, previews=beside.previews(draft.content),
+        size=sizing.of(draft.content), clashes=clashes, previews=beside.previews(draft.content),
         spelled=lambda at: f"{clock.london(at):%-d %B %Y at %H:%M}",
     )  # fmt: skip
