@@ -20,6 +20,7 @@ from trials.store.engine import Store
 from web import access, navigation, ops, present_people, problems, security, sending
 from web.api import door
 from web.api.assign import api as api_assign
+from web.api.front import Front
 from web.api.intake import api as api_intake
 from web.api.limits import Limiter
 from web.api.ofrep import ofrep
@@ -174,14 +175,15 @@ def _templates(app: Flask, settings: Settings) -> None:
 
 
 def _wrap(app: Flask, settings: Settings) -> None:
-    """Static files are answered in front of the application; proxies are trusted by number."""
-    wrapped = WhiteNoise(
+    """Arms and static files are answered in front of the application; proxies are counted."""
+    static = WhiteNoise(
         app.wsgi_app, root=str(resources.folder("static")), prefix="static/", max_age=3600,
         immutable_file_test=lambda _path, url: bool(_HASHED.search(url)),
         add_headers_function=security.static_headers, allow_all_origins=False,
     )  # fmt: skip
+    wrapped = Front(app, static)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(wrapped, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     else:
-        app.wsgi_app = wrapped  # type: ignore[method-assign]
+        app.wsgi_app = wrapped  # type: ignore[method-assign,assignment]

@@ -34,6 +34,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
+HTTPS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
+"""What an answer over TLS carries besides."""
+
 
 def policy(nonce: str | None = None) -> str:
     """The Content-Security-Policy of a page; ``nonce`` admits the scripts that carry it."""
@@ -62,7 +65,7 @@ def _with_headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", policy(g.get("nonce")))
     response.headers.setdefault("Cache-Control", "no-store")
     if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        response.headers.setdefault(*HTTPS_ONLY)
     return response
 
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trials.errors import Invalid, Problem
 from trials.online.service import Answer, Ask
 from trials.people.identifiers import KINDS
-from web.api.door import answer, asks, needs, online, query, takes, told
-from web.api.door import body as body_of
+from web.api.door import answer, asks, needs, online, query, read, takes, told
 
 api = APIBlueprint("api-assign", __name__, url_prefix="/api/v1", tag="Assignment")
 
@@ -79,6 +78,12 @@ def named(given: Identifiers) -> dict[Any, str]:
     return {kind: text for kind in KINDS if (text := getattr(given, kind))}
 
 
+def asked(body: bytes) -> Ask:
+    """What a body asks. Raises ``Invalid`` naming every wrong place."""
+    sent = read(AssignIn, body)
+    return Ask(sent.unit, sent.attributes, named(sent.identifiers))
+
+
 @api.post("/trials/<key>/assign")
 @api.output(AssignOut)
 @api.doc(responses=told(401, 403, 404, 422, 429, 503), security="Key")
@@ -86,9 +91,7 @@ def named(given: Identifiers) -> dict[Any, str]:
 @takes(AssignIn)
 def assign(key: str) -> Response:
     """The arm of a unit. The same unit always gets the same arm; it is recorded once."""
-    sent = body_of(AssignIn)
-    given = online().assign(key, Ask(sent.unit, sent.attributes, named(sent.identifiers)))
-    return answer(document(given))
+    return answer(document(online().assign(key, asked(request.get_data(cache=False)))))
 
 
 @api.get("/trials/<key>/assign")

@@ -26,6 +26,8 @@ from web.access import Permission, Rule, marked, may
 from web.api.limits import Limiter
 
 Body = TypeVar("Body", bound=BaseModel)
+ADMITTED = "signpost.key"
+"""Where a request's environment holds the key that was already let in, and counted, before us."""
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -60,8 +62,11 @@ def caller(scope: Scope) -> ApiKey:
         Forbidden: it lacks ``scope``.
         TooManyRequests: it has asked too often.
     """
-    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-    key = online().key(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
+    admitted: ApiKey | None = request.environ.get(ADMITTED)
+    if admitted is not None and scope in admitted.scopes:
+        return admitted
+    secret = secret_of(request.headers.get("Authorization", ""))
+    key = online().key(secret) if secret else None
     if key is None:
         raise Unauthorized("Send a key that is in use, as 'Authorization: Bearer …'.",
                            www_authenticate=WWWAuthenticate("bearer"))  # fmt: skip
@@ -69,6 +74,12 @@ def caller(scope: Scope) -> ApiKey:
         raise Forbidden(f"This key lacks the scope '{scope}'.")
     slow_down(key.id)
     return key
+
+
+def secret_of(header: str) -> str:
+    """The secret in an ``Authorization`` header; blank where it holds none."""
+    kind, _, secret = header.partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
 
 
 def slow_down(who: object) -> None:
@@ -138,8 +149,13 @@ def complete(document: Any) -> Any:
 
 def body(model: type[Body]) -> Body:
     """The request's body. Raises ``Invalid`` naming every wrong place, never its content."""
+    return read(model, request.get_data(cache=False))
+
+
+def read(model: type[Body], sent: bytes) -> Body:
+    """The same for a body at hand."""
     with _named("the body cannot be used"):
-        return model.model_validate_json(request.get_data(cache=False))
+        return model.model_validate_json(sent)
 
 
 def query(model: type[Body]) -> Body:

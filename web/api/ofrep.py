@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Annotated, Any
 
 from apiflask import APIBlueprint
@@ -60,7 +61,7 @@ _FAILURES: dict[int, Any] = {
 _REASONS = {"split": "SPLIT", "listed": "SPLIT", "disabled": "DISABLED"}
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """The body cannot be used: an error code of the protocol, and a sentence."""
 
     def __init__(self, code: str, says: str) -> None:
@@ -77,13 +78,13 @@ def evaluate(key: str) -> Response:
     """Evaluate one flag. The unit is recorded as assigned, not as exposed."""
     try:
         given = online().assign(key, _ask())
-    except _Unreadable as failure:
+    except Unreadable as failure:
         return _failed(400, failure.code, failure.says, key)
     except UnusableUnit as failure:
         return _failed(400, "INVALID_CONTEXT", failure.says, key)
     except NotFound as failure:
         return _failed(404, "FLAG_NOT_FOUND", failure.says, key)
-    return answer(_success(given))
+    return answer(success(given))
 
 
 @ofrep.post("/evaluate/flags")
@@ -97,8 +98,8 @@ def evaluate_all() -> Response:
     service = online()
     try:
         ask = _ask()
-        found = [_success(service.answer(t, ask, record=False)) for t in service.trials()]
-    except _Unreadable as failure:
+        found = [success(service.answer(t, ask, record=False)) for t in service.trials()]
+    except Unreadable as failure:
         return _failed(400, failure.code, failure.says)
     except UnusableUnit as failure:
         return _failed(400, "INVALID_CONTEXT", failure.says)
@@ -112,23 +113,31 @@ def evaluate_all() -> Response:
 
 
 def _ask() -> Ask:
-    """The context as a question. Values that are no text are passed over."""
-    sent = request.get_json(silent=True, force=True, cache=False)
+    return asked(request.get_data(cache=False))
+
+
+def asked(body: bytes) -> Ask:
+    """The context as a question; values that are no text are passed over. Raises ``Unreadable``."""
+    try:
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        sent = None
     if not isinstance(sent, dict):
-        raise _Unreadable("PARSE_ERROR", "the body is not a JSON object")
+        raise Unreadable("PARSE_ERROR", "the body is not a JSON object")
     context = sent.get("context")
     if context is not None and not isinstance(context, dict):
-        raise _Unreadable("INVALID_CONTEXT", "the context is not an object")
+        raise Unreadable("INVALID_CONTEXT", "the context is not an object")
     unit = (context or {}).get("targetingKey")
     if unit is None or unit == "":
-        raise _Unreadable("TARGETING_KEY_MISSING", "the context has no targetingKey")
+        raise Unreadable("TARGETING_KEY_MISSING", "the context has no targetingKey")
     if not isinstance(unit, str):
-        raise _Unreadable("INVALID_CONTEXT", "the targetingKey is not text")
+        raise Unreadable("INVALID_CONTEXT", "the targetingKey is not text")
     texts = {k: v[:1000] for k, v in (context or {}).items() if isinstance(v, str)}
     return Ask(unit, texts, {kind: texts[kind] for kind in KINDS if texts.get(kind)})
 
 
-def _success(given: Answer) -> dict[str, Any]:
+def success(given: Answer) -> dict[str, Any]:
+    """An answer as the protocol's document."""
     return {
         "key": given.trial, "value": given.value, "variant": given.arm,
         "reason": _REASONS.get(given.reason, "STATIC"),

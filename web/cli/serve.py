@@ -119,5 +119,6 @@ class Attendants:
         while not self._stop.wait(self.REST):
             for command, process in list(self._running.items()):
                 if process.poll() is not None and not self._stop.is_set():
-                    click.echo(f"the {command} stopped and is started again", err=True)
+                    says = f"stopped (exit status {process.returncode}) and is started again"
+                    click.echo(f"the {command} {says}", err=True)
                     self._start(command)
