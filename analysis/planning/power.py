@@ -15,11 +15,17 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special
 
+from analysis.frequentist.difference import FEW
 from analysis.frequentist.dunnett import critical_value, lambdas_of
 from analysis.frequentist.sequential import Look, boundaries, inflation, with_futility
 from analysis.frequentist.spending import Spending
 from analysis.frequentist.walk import crossing
-from analysis.planning.designs import design_effect, stepped_wedge_variance
+from analysis.planning.designs import (
+    clusters_by_step,
+    design_effect,
+    stepped_wedge_df,
+    stepped_wedge_variance,
+)
 from analysis.planning.outcome import Spread, non_inferiority, spread
 from analysis.planning.request import Guardrail, PowerAnswer, PowerRequest, check
 from analysis.planning.sentence import method_of, notes_of, says_of
@@ -190,6 +196,8 @@ def _fixed(
         null = math.sqrt(times * outcome.null * (1 / n0 + 1 / n1))
     alpha = r.alpha if guarding else comparison_alpha(r)
     df = _degrees(r, size, arm, outcome)
+    if r.wedge and df is not None and df < FEW:
+        return 0.0  # the analysis gives no p-value by the interval then
     return _passes(outcome.effect, error, null, alpha / 2, df)
 
 
@@ -214,15 +222,25 @@ def _error_factor(r: PowerRequest, size: Size) -> float:
 
 
 def _wedge_variance(r: PowerRequest, size: Size, variance: float) -> float:
-    steps, per = r.steps or 1, r.cluster_size or 1.0
-    clusters = sum(size.arms) / ((steps + 1) * per)
-    return stepped_wedge_variance(clusters, steps, size=per, icc=r.icc or 0.0, variance=variance)
+    return stepped_wedge_variance(
+        _by_step(r, size), size=r.cluster_size or 1.0, icc=r.icc or 0.0, variance=variance
+    )
+
+
+def _by_step(r: PowerRequest, size: Size) -> tuple[float, ...]:
+    return clusters_by_step(_wedge_clusters(r, size), r.steps or 2)
+
+
+def _wedge_clusters(r: PowerRequest, size: Size) -> float:
+    return sum(size.arms) / (((r.steps or 2) + 1) * (r.cluster_size or 1.0))
 
 
 def _degrees(r: PowerRequest, size: Size, arm: int, outcome: Spread) -> float | None:
     """Degrees of freedom of the comparison; ``None`` for a normal reference."""
     pair = size.arms[0] + size.arms[arm]
-    if r.wedge or r.switchback:
+    if r.wedge:
+        return stepped_wedge_df(_by_step(r, size))
+    if r.switchback:
         return None
     if r.clustered:
         return pair / (size.cluster_size or 1.0) - 2
@@ -321,7 +339,7 @@ def _answer(r: PowerRequest, size: Size, reached: float, detectable: float | Non
 
 def _cluster_count(r: PowerRequest, size: Size) -> int | None:
     if r.wedge:
-        return round(sum(size.arms) / (((r.steps or 1) + 1) * (r.cluster_size or 1)))
+        return round(_wedge_clusters(r, size))
     if r.clustered:
         return round(sum(size.arms) / (size.cluster_size or 1))
     return None

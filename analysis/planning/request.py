@@ -273,8 +273,11 @@ def _check_switchback(r: PowerRequest) -> None:
 
 
 def _check_wedge(r: PowerRequest) -> None:
-    if r.steps is None or not 1 <= r.steps <= 100:
-        raise _refuse(f"{r.steps} steps cannot be planned", "give a number from 1 to 100")
+    if r.steps is None or not 2 <= r.steps <= 52:
+        raise _refuse(f"{r.steps} steps cannot be planned", "give a number from 2 to 52")
+    if r.clusters is not None and r.clusters < r.steps:
+        says = f"{r.clusters} clusters are too few for {r.steps} steps"
+        raise _refuse(says, "at least one crosses over at each")
     if len(r.weights) != 2 or r.ratio is not None:
         raise _refuse("a stepped wedge compares two arms", "leave out arms and ratio")
     if r.looks > 1 or r.margin is not None or r.guardrails or r.cluster_cv:

@@ -85,8 +85,9 @@ def notes_of(r: PowerRequest, a: PowerAnswer, with_t: float | None) -> tuple[str
         notes.append("With fewer than 20 clusters prefer randomisation inference.")
     if r.wedge:
         notes.append(
-            "The formula takes the intra-cluster correlation as known. The analysis does not, "
-            "which costs some points of power with few clusters: see what --simulate 500 finds."
+            "The analysis compares each cluster with itself over time, so that only what varies "
+            "within clusters counts. That holds if a cluster's people are as alike in different "
+            "periods as in one; where they drift apart, plan for more clusters."
         )
     if r.kind == "proportion" and r.mde is not None and r.mde > 0.05:
         notes.append(
@@ -108,7 +109,10 @@ def notes_of(r: PowerRequest, a: PowerAnswer, with_t: float | None) -> tuple[str
 
 def _test(r: PowerRequest) -> str:
     if r.wedge:
-        return "stepped wedge with period effects (Hussey and Hughes 2007), z test"
+        return (
+            "stepped wedge with cluster and period effects (Hussey and Hughes 2007), t test with "
+            "the degrees of freedom of Bell and McCaffrey (2002)"
+        )
     if r.switchback:
         return "switchback of independent periods, z test on period means"
     if r.clustered and r.kind in ("mean", "count", "ratio", "proportion"):

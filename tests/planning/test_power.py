@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower, TTestIndPower
 
+from analysis.frequentist.stepped_wedge import wedge_difference
 from analysis.planning import Guardrail, PowerRequest, plan_power
-from analysis.planning.designs import design_effect, stepped_wedge_variance
+from analysis.planning.designs import (
+    clusters_by_step,
+    design_effect,
+    stepped_wedge_df,
+    stepped_wedge_variance,
+)
+from analysis.tables import Grouped, Key
 from trials.errors import SignpostError
 
 
@@ -202,34 +209,58 @@ def test_switchback_periods_follow_from_the_effect():
 
 
 def by_least_squares(clusters, steps, size, icc, variance):
-    """The effect's variance by inverting the whole covariance matrix of cluster-period means."""
+    """The effect's variance by the whole design matrix, a dummy for each cluster and period."""
     t = steps + 1
     period = np.tile(np.arange(t), clusters)
-    step = np.repeat(np.arange(clusters) % steps + 1, t)
-    x = np.column_stack([period[:, None] == np.arange(t), period >= step]).astype(float)
-    block = np.eye(t) * variance * (1 - icc) / size + variance * icc
-    weight = np.kron(np.eye(clusters), np.linalg.inv(block))
-    return np.linalg.inv(x.T @ weight @ x)[-1, -1]
+    cluster = np.repeat(np.arange(clusters), t)
+    dummies = [period[:, None] == np.arange(1, t), cluster[:, None] == np.arange(clusters)]
+    x = np.column_stack([*dummies, period > cluster % steps]).astype(float)
+    return np.linalg.inv(x.T @ x)[-1, -1] * variance * (1 - icc) / size
 
 
 @pytest.mark.parametrize(
     ("clusters", "steps", "size", "icc"), [(12, 4, 30, 0.05), (6, 3, 1, 0.0), (20, 5, 200, 0.2)]
 )
-def test_hussey_and_hughes_variance_is_that_of_generalised_least_squares(
+def test_stepped_wedge_variance_is_that_of_least_squares_with_cluster_effects(
     clusters, steps, size, icc
 ):
-    ours = stepped_wedge_variance(clusters, steps, size=size, icc=icc, variance=0.21)
+    by_step = clusters_by_step(clusters, steps)
+    ours = stepped_wedge_variance(by_step, size=size, icc=icc, variance=0.21)
     assert ours == pytest.approx(by_least_squares(clusters, steps, size, icc, 0.21), rel=1e-9)
 
 
-def test_stepped_wedge_design_effect_is_woertmans():
-    """Woertman et al. (2013): k steps, one measurement per step, one baseline period."""
-    k, n, rho = 4, 50, 0.05
-    answer = plan(baseline=0.31, mde=0.05, icc=rho, cluster_size=n, steps=k)
-    per_cluster = (1 + rho * (k * n + n - 1)) / (1 + rho * (k * n / 2 + n - 1))
+@pytest.mark.parametrize(("clusters", "steps"), [(6, 3), (12, 4), (21, 2)])
+def test_stepped_wedge_degrees_of_freedom_are_those_of_the_analysis(clusters, steps):
+    cluster, week = np.divmod(np.arange(clusters * (steps + 1)), steps + 1)
+    y = np.random.default_rng(1).normal(size=len(week))
+    table = Grouped(
+        arms=("before", "after"), control=0, weights=(1, 1), n=np.full(len(y), 7.0), y=7 * y,
+        yy=7 * y**2 + 1, arm=(week > cluster % steps).astype(np.int64),
+        cluster=Key(name="c", codes=cluster, levels=tuple(map(str, range(clusters)))),
+        period=Key(name="w", codes=week, levels=tuple(map(str, range(steps + 1)))),
+    )  # fmt: skip
+    assert stepped_wedge_df(clusters_by_step(clusters, steps)) == pytest.approx(
+        wedge_difference(table, 1).df
+    )
+
+
+def test_stepped_wedge_design_effect_is_woertmans_where_clusters_are_taken_out_whole():
+    """Woertman et al. (2013): k steps, one measurement per step, one baseline period.
+
+    Cluster effects that are fixed come to clusters so large that rho times their size swamps one.
+    """
+    k, rho, swamps = 4, 0.05, 1e12
+    answer = plan(baseline=0.31, mde=0.05, icc=rho, cluster_size=50, steps=k)
+    per_cluster = (1 + rho * (k * swamps + swamps - 1)) / (1 + rho * (k * swamps / 2 + swamps - 1))
     woertman = per_cluster * 3 * (1 - rho) / (2 * (k - 1 / k)) * (k + 1)
     assert answer.design_effect == pytest.approx(woertman, rel=1e-9)
     assert answer.clusters % k == 0
+
+
+def test_a_stepped_wedge_of_too_few_clusters_for_an_interval_has_no_power():
+    few = {"baseline": 0.31, "mde": 0.3, "icc": 0.05, "cluster_size": 5000, "steps": 4}
+    assert plan(**few, clusters=4).power == 0
+    assert plan(**few).clusters == 8
 
 
 # --- looks, guardrails, the rest --------------------------------------------------------------
@@ -326,6 +357,7 @@ def test_an_effect_no_rate_can_have_is_told_and_not_a_crash():
         ({"periods": 20}, "period-cv"),
         ({"periods": 20, "period_cv": 0.1, "icc": 0.1}, "randomises periods"),
         ({"baseline": 0.3, "mde": 0.1, "steps": 3}, "icc must be"),
+        ({"baseline": 0.3, "steps": 5, "clusters": 4, "icc": 0.1, "cluster_size": 9}, "too few for 5"),
         ({"baseline": 0.3, "mde": 0.1, "explained": 1}, "explained is 1"),
     ],
 )  # fmt: skip
