@@ -82,6 +82,11 @@ def ordinary(trial: Trial, table: Grouped | Absent) -> list[Outcome]:
     return [c.difference for c in _of_metric(trial, trial.primary, table, "frequentist")]
 
 
+def whole(trial: Trial, metric: Metric, table: Grouped | Absent) -> list[Contrast]:
+    """Each treatment arm's ordinary contrast on one metric, adjusted for no other question."""
+    return _of_metric(trial, metric, table, "frequentist")
+
+
 def _looked(found: list[Contrast], judged: Judged | None) -> list[Contrast]:
     """The main measure's contrasts as its looks judged them."""
     if judged is None:

@@ -124,11 +124,33 @@ def read(
         return everything(log, record, arm_ids, beside, cutoff=cutoff)
 
 
+def measure(
+    store: Store, record: registry.TrialRecord, arm_ids: list[int], beside: Known, key: str, *,
+    cutoff: int,
+) -> Grouped | Absent:  # fmt: skip
+    """The grouped table of one metric, as :func:`read` makes it, and nothing else of the log."""
+    with open_log(store) as log:
+        reading = _Reading(log, record.id, record.definition, arm_ids, beside, cutoff)
+        return reading.table(key)
+
+
 def everything(
     log: Log, record: registry.TrialRecord, arm_ids: list[int], beside: Known, *, cutoff: int
 ) -> Read:
     """The same in whatever engine holds the log: the definitions are one Ibis expression."""
     return _Reading(log, record.id, record.definition, arm_ids, beside, cutoff).everything()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gathered:
+    """Units, their contacts, the metrics with their caps, every unit's values, and their groups."""
+
+    units: ir.Table
+    linked: ir.Table | None
+    asked: list[Asked]
+    valued: ir.Table
+    data: Compressed
+    lives: dict[str, LifeTable]
 
 
 @dataclass(slots=True)
@@ -145,23 +167,9 @@ class _Reading:
     ways: Paths | None = None
 
     def everything(self) -> Read:
-        self.reach = contact_log.reach(self.log)
-        asked = [self._asked(key) for key in self.beside.numbers if self._planned(key)]
-        asked.sort(key=lambda one: [m.key for m in self.trial.metrics].index(one.metric.key))
-        everyone = frame.units(self.log, self.trial_id, self._control)
-        units = self.log.keep("frame", periods.placed(everyone, self.trial))
-        linked = self._linked(units, asked)
-        values = self._values(units, linked, asked)
-        capped = self._caps(frame.valued(units, values, asked), asked)
-        valued = frame.valued(units, values, capped)
-        table = frame.cells(valued, capped, self._pre(capped), self._uptake(valued, capped))
-        data = compressed.build(
-            table.to_pyarrow(), self.trial, self.arm_ids, capped, self._pre(capped)
-        )
-        lives = {
-            one.metric.key: deflected.life_table(units, values[-1], one, self.trial, self.arm_ids)
-            for one in capped if one.metric.kind == "time-to-event" and linked is not None
-        }  # fmt: skip
+        found = self._gathered()
+        units, linked, capped, valued = found.units, found.linked, found.asked, found.valued
+        data, lives = found.data, found.lives
         distributions = self._shapes(valued, capped)
         whole = {
             one.metric.key: self._histogram(valued, one, distributions)
@@ -183,6 +191,34 @@ class _Reading:
             reach=self.reach, newest=self._newest(linked),
             drawn=self._drawn(valued, capped), crossings=self._crossings(valued, capped),
         )  # fmt: skip
+
+    def table(self, key: str) -> Grouped | Absent:
+        found = self._gathered()
+        table = self._usable(key, found.data)
+        if isinstance(table, Absent):
+            return table
+        return self._beside(replace(table, lives=found.lives.get(key)))
+
+    def _gathered(self) -> _Gathered:
+        self.reach = contact_log.reach(self.log)
+        asked = [self._asked(key) for key in self.beside.numbers if self._planned(key)]
+        asked.sort(key=lambda one: [m.key for m in self.trial.metrics].index(one.metric.key))
+        everyone = frame.units(self.log, self.trial_id, self._control)
+        units = self.log.keep("frame", periods.placed(everyone, self.trial))
+        linked = self._linked(units, asked)
+        values = self._values(units, linked, asked)
+        capped = self._caps(frame.valued(units, values, asked), asked)
+        valued = frame.valued(units, values, capped)
+        table = frame.cells(valued, capped, self._pre(capped), self._uptake(valued, capped))
+        data = compressed.build(
+            table.to_pyarrow(), self.trial, self.arm_ids, capped, self._pre(capped)
+        )
+        lives = {
+            one.metric.key: deflected.life_table(units, values[-1], one, self.trial, self.arm_ids)
+            for one in capped if one.metric.kind == "time-to-event" and linked is not None
+        }  # fmt: skip
+        return _Gathered(units=units, linked=linked, asked=capped, valued=valued, data=data,
+                         lives=lives)  # fmt: skip
 
     def _crossings(self, valued: ir.Table, asked: Sequence[Asked]) -> Crossings | None:
         """Who was reached by two arms or is in two trials, where units are what is randomised."""

@@ -39,6 +39,7 @@ from web.pages.cases import pages as pages_cases
 from web.pages.connect import pages as pages_connect
 from web.pages.decisions import pages as pages_decisions
 from web.pages.drafts import pages as pages_drafts
+from web.pages.exploring import pages as pages_exploring
 from web.pages.feeds import pages as pages_feeds
 from web.pages.forecasts import pages as pages_forecasts
 from web.pages.health import pages as pages_health
@@ -72,6 +73,7 @@ BLUEPRINTS = (
     pages_packs,
     pages_forecasts,
     pages_posterior,
+    pages_exploring,
     pages_schedules,
     pages_help,
     pages_feeds,

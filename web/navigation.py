@@ -66,6 +66,7 @@ TRIAL_PARTS: tuple[Section, ...] = (
             ("The result", "results.index"),
             ("Report", "trials.trial_report"),
             ("Posterior", "posterior.index"),
+            ("Exploratory", "exploring.index"),
         ),
     ),
     (

@@ -23,6 +23,7 @@ COMMANDS = {
     "db": "web.cli.db:db",
     "demo": "web.cli.demo:demo",
     "drop-off": "web.cli.reconcile:drop_off",
+    "explore": "web.cli.explore:explore",
     "erase": "web.cli.retention:erase",
     "forecast": "web.cli.forecast:forecast",
     "holdout": "web.cli.holdout:holdout",

@@ -24,6 +24,7 @@ Handler: TypeAlias = Callable[[Job, Store, Progress], dict[str, Any]]
 HANDLERS = {
     "analyse": "web.jobs.analysing:analyse",
     "health": "web.jobs.analysing:health",
+    "explore": "web.jobs.exploring:explore",
     "import-units": "web.jobs.intake:units",
     "import-assignments": "web.jobs.intake:assignments",
     "import-exposures": "web.jobs.intake:exposures",
@@ -39,6 +40,7 @@ HANDLERS = {
 TITLES = {
     "analyse": "Analysis",
     "health": "Health check",
+    "explore": "Question outside the plan",
     "import-units": "Units from a file",
     "import-assignments": "Assignments from a file",
     "import-exposures": "Exposures from a file",

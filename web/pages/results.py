@@ -7,6 +7,7 @@ from datetime import date
 from flask import Blueprint, current_app, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from analysis import explored
 from analysis.report.view import report
 from trials import clock, jobs, registry
 from trials.errors import Conflict, SignpostError
@@ -67,11 +68,13 @@ def _page(key: str, filled: Filled) -> str:
     catalogue: Catalogue = current_app.extensions["catalogue"]
     record, result = catalogue.record(key), catalogue.result(key)
     looks = present_results.looks(record)
-    shown, two = None, None
+    shown, two, outside = None, None, 0
     if result is not None and not result.get("withheld"):
         whose = str(current_app.config["ORGANISATION"])
         shown = report(record.definition, result, generated_at=clock.now(), organisation=whose)
         two = present_results.schools(record.definition, result)
+        with store().read() as session:
+            outside = explored.count(session, key)
     return render_template(
         "pages/results.html",
         key=key,
@@ -81,6 +84,7 @@ def _page(key: str, filled: Filled) -> str:
         looks=looks,
         report=shown,
         two=two,
+        outside=outside,
         withheld=str((result or {}).get("withheld") or ""),
         any=result is not None,
         can_analyse=may(Permission.ANALYSE) and record.locked,

@@ -70,6 +70,7 @@ from trials.store.tables.posteriors import (
 )
 from trials.store.tables.runs import (
     AuditRow,
+    ExplorationRow,
     RunRow,
     UserRow,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "DraftVersionRow",
     "EventRow",
     "ExclusionRow",
+    "ExplorationRow",
     "ExposureRow",
     "FitRow",
     "ForecastRow",

@@ -1,11 +1,11 @@
-"""Analysis runs, people with accounts, and the audit log."""
+"""Analysis runs, questions asked outside the plan, people with accounts, and the audit log."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from trials.store.base import Base
@@ -29,6 +29,25 @@ class RunRow(Base):
     seconds: Mapped[float]
     actor: Mapped[str] = mapped_column(Text)
     result: Mapped[dict[str, Any]]
+
+
+class ExplorationRow(Base):
+    """A question asked outside the plan, of the data behind a run; ``document`` is its answer.
+
+    ``segment`` is the column that people were grouped by, empty where they were not.
+    """
+
+    __tablename__ = "explorations"
+    __table_args__ = (UniqueConstraint("run_id", "measure", "segment"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("analysis_runs.id"))
+    measure: Mapped[str] = mapped_column(String(80))
+    segment: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text)
+    document: Mapped[dict[str, Any]]
 
 
 class UserRow(Base):

@@ -1,0 +1,104 @@
+"""Questions outside the plan in words: each answer carries its label and how many were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.explored import LABEL, Exploration
+from analysis.report import figures
+from analysis.report.comparison import Contrast, contrasts
+from analysis.report.effects import effect_cells
+from analysis.report.groups import group_name
+from analysis.report.reading import Interval, Json, arm_title, finite, metric_title, parts, text
+from trials.definition.model import Trial
+
+COLUMNS = ("Group", "Version", "People", "Difference", "Range", "p, adjusted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One answer, ready to be shown; ``caption`` and ``title`` both say that it is exploratory."""
+
+    number: int
+    label: str
+    title: str
+    caption: str
+    asked: str
+    rows: tuple[tuple[str, ...], ...]
+    says: tuple[str, ...]
+
+
+def counted(questions: int) -> str:
+    """How many questions were asked, for whoever reads one answer."""
+    if not questions:
+        return "No question outside the plan has been asked of this trial yet."
+    has = "has" if questions == 1 else "have"
+    return (
+        f"{figures.capital(figures.counted(questions, 'question'))} outside the plan {has} been "
+        "asked of this trial so far. Each further one makes it likelier that something looks "
+        "striking by chance, so every answer is adjusted for all of them."
+    )
+
+
+def named(column: str) -> str:
+    """A column as people read it."""
+    return column.replace("_", " ").replace("-", " ")
+
+
+def told(trial: Trial, found: Exploration) -> Told:
+    """One question and its answer."""
+    by = f", by {named(found.segment)}" if found.segment else ", everybody together"
+    title = f"{metric_title(found.metric)}{by}"
+    when = figures.moment(found.at)
+    return Told(
+        number=found.number, label=LABEL, title=title, caption=f"{LABEL}. {title}",
+        asked=f"Question {found.number}, asked by {found.actor} on {when}, of run {found.run}.",
+        rows=tuple(row for group in parts(found.document, "groups")
+                   for row in _rows(trial, found, group)),
+        says=tuple(_tested(trial, found, test) for test in parts(found.document, "interactions")),
+    )  # fmt: skip
+
+
+def _rows(trial: Trial, found: Exploration, group: Json) -> list[tuple[str, ...]]:
+    name = group_name(group) if group.get("by") else "Everybody"
+    people = {text(arm, "arm"): finite(arm.get("n")) for arm in parts(group, "arms")}
+    return [
+        (name, c.treatment, _people(people, c.arm, trial.control.key), *_cells(c))
+        for c in contrasts(trial, found.metric, group)
+    ]
+
+
+def _people(people: Mapping[str, float | None], *arms: str) -> str:
+    sizes = [people.get(arm) for arm in arms]
+    return " against ".join("–" if n is None else f"{n:,.0f}" for n in sizes)
+
+
+def _cells(contrast: Contrast) -> tuple[str, ...]:
+    found = contrast.difference
+    if not isinstance(found, Interval):
+        return ("–", figures.sentence(found.why), "–")
+    size, ends = effect_cells(contrast)[2:4]
+    return (size, f"{ends} ({figures.level(found.level)})", _p(found.p_adjusted))
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else figures.p_value(value)
+
+
+def _tested(trial: Trial, found: Exploration, test: Mapping[str, Any]) -> str:
+    """What the test says that asks whether the effect differs between the groups."""
+    arm = f" of {arm_title(trial, text(test, 'arm'))}" if len(trial.arms) > 2 else ""
+    p = finite(test.get("p_adjusted"))
+    if p is None:
+        why = text(test, "why", "it was not computed")
+        return f"Whether the effect{arm} differs between the groups cannot be told: {why}"
+    told_p = f"p {'' if p < 0.001 else '= '}{figures.p_value(p)}, adjusted"
+    by = named(found.segment)
+    if p > trial.analysis.alpha:
+        return f"A test finds no sign that the effect{arm} differs by {by} ({told_p})."
+    return (
+        f"The effect{arm} differs by {by} more than chance would explain ({told_p}). That is a "
+        "hint for the next trial: write it into its plan."
+    )
