@@ -29,7 +29,7 @@ PAGES = (
     "/", "/drafts", "/ideas", "/calendar", "/learning", "/portfolio", "/capacity", "/assumptions",
     "/opportunities", "/schedule", "/jobs", "/feeds", "/help",
     *(f"/trials/{KEY}{part}" for part in (
-        "", "/health", "/uploads", "/results", "/posterior", "/case", "/decision", "/afterwards",
+        "", "/health", "/uploads", "/results", "/posterior", "/exploratory", "/case", "/decision", "/afterwards",
         "/papers")),
 )  # fmt: skip
 ROUNDS = 30
