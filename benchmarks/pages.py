@@ -29,8 +29,8 @@ PAGES = (
     "/", "/drafts", "/ideas", "/calendar", "/learning", "/portfolio", "/capacity", "/assumptions",
     "/opportunities", "/schedule", "/jobs", "/feeds", "/help",
     *(f"/trials/{KEY}{part}" for part in (
-        "", "/health", "/uploads", "/results", "/posterior", "/exploratory", "/case", "/decision", "/afterwards",
-        "/papers")),
+        "", "/health", "/uploads", "/results", "/posterior", "/exploratory", "/case", "/decision",
+        "/afterwards", "/papers")),
 )  # fmt: skip
 ROUNDS = 30
 _DRAWING = re.compile(rb"<svg.*?</svg>", re.DOTALL)
