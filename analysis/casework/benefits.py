@@ -12,18 +12,22 @@ from sqlalchemy.orm import Session
 
 from analysis.scaling.realisation import STAGES, Benefit, Event, Stage
 from trials import audit, clock, registry
-from trials.errors import Conflict, SignpostError
+from trials.errors import Conflict, NotPermitted, SignpostError
 from trials.store.tables import BenefitRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """A benefit of a trial that reaches a stage."""
+    """A benefit of a trial that reaches a stage.
+
+    ``signed_in`` says that ``actor`` is an account: no account verifies what it has entered.
+    """
 
     key: str
     title: str
     event: Event
     actor: str
+    signed_in: bool = False
 
 
 def advance(session: Session, wanted: Advance) -> Benefit:
@@ -33,6 +37,7 @@ def advance(session: Session, wanted: Advance) -> Benefit:
         NotFound: there is no such trial.
         Conflict: a stage is skipped or repeated, or time runs backwards.
         Invalid: it lacks a person, its evidence, its budget line, or is verified by its forecaster.
+        NotPermitted: an account verifies a benefit of which it entered a stage.
     """
     trial_id = registry.row_of(session, wanted.key, lock=True).id
     title = wanted.title.strip()
@@ -41,6 +46,8 @@ def advance(session: Session, wanted: Advance) -> Benefit:
     held = next((b for b in of_trial(session, wanted.key) if b.title == title), None)
     benefit = (held or Benefit(trial=wanted.key, title=title)).advance(wanted.event)
     e = wanted.event
+    if e.stage == "verified" and wanted.signed_in:
+        _by_another(session, trial_id, title, wanted.actor)
     session.add(
         BenefitRow(
             trial_id=trial_id, title=title, stage=e.stage, pounds=e.pounds, on=e.on,
@@ -56,6 +63,16 @@ def advance(session: Session, wanted: Advance) -> Benefit:
     audit.record(session, f"benefit {e.stage}", wanted.key, actor=wanted.actor,
                  detail={"title": title, "pounds": e.pounds, "on": e.on.isoformat()})  # fmt: skip
     return benefit
+
+
+def _by_another(session: Session, trial_id: int, title: str, account: str) -> None:
+    entered = sa.select(BenefitRow.id).where(
+        BenefitRow.trial_id == trial_id, BenefitRow.title == title,
+        sa.func.lower(BenefitRow.actor) == account.lower(),
+    )  # fmt: skip
+    if session.scalar(entered.limit(1)) is not None:
+        raise NotPermitted("you entered a stage of this benefit yourself",
+                           "let another approver sign in and verify it")  # fmt: skip
 
 
 def everything(session: Session) -> tuple[Benefit, ...]:

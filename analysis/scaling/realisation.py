@@ -82,11 +82,16 @@ def _event_problems(benefit: Benefit, event: Event) -> list[Problem]:
     if event.stage == "budget-line-removed" and not event.budget_line.strip():
         problems.append(Problem(event.stage, "names no budget line", "give the ledger code"))
     claimant = benefit.events[0].by if benefit.events else ""
-    if event.stage == "verified" and event.by == claimant:
+    if event.stage == "verified" and _same_name(event.by, claimant):
         problems.append(
             Problem(event.stage, "is by the person who forecast it", "let somebody else verify")
         )
     return problems
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Whether two names are written alike, whatever their capitals and spaces."""
+    return "".join(one.split()).casefold() == "".join(other.split()).casefold()
 
 
 def log_totals(benefits: Sequence[Benefit]) -> dict[Stage, float]:

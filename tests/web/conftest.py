@@ -62,7 +62,7 @@ def client(app):
 @pytest.fixture
 def client_as(app):
     """A client signed in as any role: ``client_as("officer")``."""
-    return lambda role: client_of(app, role)
+    return lambda role, **whose: client_of(app, role, **whose)
 
 
 @pytest.fixture(scope="session")

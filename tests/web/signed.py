@@ -22,9 +22,9 @@ def person(app, role, *, domain="wychbridge.example"):
         )  # fmt: skip
 
 
-def cookie(app, role):
+def cookie(app, role, **whose):
     """The name and value of a cookie that is signed in as ``role``."""
-    user = person(app, role)
+    user = person(app, role, **whose)
     with app.extensions["store"].write() as session:
         token = sessions.begin(session, user.id)
     seal = app.session_interface.get_signing_serializer(app)
@@ -32,10 +32,10 @@ def cookie(app, role):
     return name, seal.dumps({"sid": token, "seen": int(time.time())})
 
 
-def client_of(app, role):
+def client_of(app, role, **whose):
     """A test client that is signed in as ``role``."""
     client = app.test_client()
-    client.set_cookie(*cookie(app, role))
+    client.set_cookie(*cookie(app, role, **whose))
     return client
 
 

@@ -181,6 +181,29 @@ def test_a_benefit_reaches_the_ledger_stage_by_stage_and_never_twice(client, rea
     assert "£3,000" in client.get("/portfolio").text
 
 
+def test_an_approver_verifies_a_benefit_unless_that_account_entered_it(client_as, read):
+    at, action = "/trials/logged/afterwards", "/trials/logged/benefits"
+    said = {"title": "Shorter calls", "pounds": "900", "by": "A. Rai", "evidence": "Paper 7",
+            "budget_line": "C12", **day("on", date(2026, 9, 1))}  # fmt: skip
+    analyst, approver = client_as("analyst"), client_as("approver")
+    for person, stage in ((analyst, "forecast"), (approver, "agreed"),
+                          (analyst, "budget-line-removed")):  # fmt: skip
+        assert submit(person, at, {**said, "stage": stage}, action=action).status_code == 303
+    for person, says in ((analyst, "Only an approver"), (approver, "You entered a stage")):
+        refused = submit(person, at, {**said, "stage": "verified", "by": "Audit"}, action=action)
+        assert refused.status_code == 403
+        assert says in told(refused)["stage"]
+    (found,) = [b for b in read(lambda s: benefits.of_trial(s, "logged"))
+                if b.title == "Shorter calls"]  # fmt: skip
+    assert found.stage == "budget-line-removed"
+    second = client_as("approver", domain="audit.example")
+    done = submit(second, at, {**said, "stage": "verified", "by": ""}, action=action)
+    assert done.status_code == 303, told(done)
+    (found,) = [b for b in read(lambda s: benefits.of_trial(s, "logged"))
+                if b.title == "Shorter calls"]  # fmt: skip
+    assert (found.stage, found.events[-1].by) == ("verified", "Approver of Wychbridge")
+
+
 def test_roll_out_holdback_and_adoption_are_kept(client, read):
     at = "/trials/logged/afterwards"
     for action, said in (

@@ -16,11 +16,13 @@ from analysis.scaling.realisation import STAGES, Adoption, Event
 from trials import clock, registry
 from trials.errors import SignpostError
 from web import dates, present_decision
-from web.access import Permission, needs, signed_in, store
+from web.access import Permission, may, needs, signed_in, store
 from web.filled import Filled, sent
 from web.present_figures import parsed
 
 pages = Blueprint("afterwards", __name__)
+
+VERIFIES = "By you, as you are signed in; not of a benefit that you entered any stage of."
 
 
 @pages.get("/trials/<key>/afterwards")
@@ -67,22 +69,31 @@ def holdback(key: str) -> ResponseReturnValue:
 @pages.post("/trials/<key>/benefits")
 @needs(Permission.EDIT_ASSUMPTIONS)
 def benefit(key: str) -> ResponseReturnValue:
-    """Take a benefit one stage further on its way to the ledger."""
+    """Take a benefit one stage further on its way to the ledger.
+
+    Whoever is signed in verifies: an approver whose account entered none of the earlier stages.
+    """
     filled = sent()
     on, filled = dates.read(filled, "on", "the day on which it reached the stage")
     numbers, filled = _numbers(filled, "pounds")
     stage = next((s for s in STAGES if s == filled["stage"]), None)
+    verifies = stage == "verified"
     for name, says in (("title", "Name the benefit."), ("by", "Say who says so."),
                        ("evidence", "Say what it rests on.")):  # fmt: skip
-        if not filled[name]:
+        if not filled[name] and not (verifies and name == "by"):
             filled = filled.wrong(name, says)
     if stage is None:
         filled = filled.wrong("stage", "Choose the stage it has reached.")
+    if verifies and not may(Permission.APPROVE):
+        return _page(key, filled.wrong("stage", "Only an approver verifies a benefit.")), 403
     if filled.problems or on is None or stage is None:
         return _page(key, filled), 422
-    event = Event(stage=stage, pounds=numbers["pounds"], on=on, by=filled["by"],
+    user = signed_in()
+    by = (user.name or user.email) if verifies else filled["by"]
+    event = Event(stage=stage, pounds=numbers["pounds"], on=on, by=by,
                   evidence=filled["evidence"], budget_line=filled["budget_line"])  # fmt: skip
-    wanted = Advance(key=key, title=filled["title"], event=event, actor=signed_in().email)
+    wanted = Advance(key=key, title=filled["title"], event=event, actor=user.email,
+                     signed_in=True)  # fmt: skip
     return _done(key, filled, "stage", "The benefits log is brought up to date.",
                  lambda session: benefits.advance(session, wanted))  # fmt: skip
 
@@ -143,7 +154,8 @@ def _page(key: str, filled: Filled) -> str:
         measurements=present_decision.measurements(measured),
         chart=present_decision.holdback_chart(measured),
         adoption=present_decision.adoption(counts), benefits=present_decision.benefits(log),
-        stages=[(s, present_decision.STAGE_NAMES[s], "") for s in STAGES],
+        stages=[(s, present_decision.STAGE_NAMES[s], VERIFIES if s == "verified" else "")
+                for s in STAGES if s != "verified" or may(Permission.APPROVE)],
     )  # fmt: skip
 
 
