@@ -6,10 +6,11 @@ Pure: tables and a plan go in, result data comes out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,13 +20,22 @@ from analysis.estimators import UNSEGMENTED, arms_of, difference_of, interaction
 from analysis.frequentist.dunnett import from_contrasts
 from analysis.frequentist.multiplicity import adjust, family, stretched
 from analysis.frequentist.subgroups import LEAST, shrink
-from analysis.looking import Judged
+from analysis.looking import Judged, shared
 from analysis.precision import guarded, symmetric, worst
+from analysis.secondaries import Reader
 from analysis.tables import Grouped
 from trials.definition.model import Metric, Prior, Trial
 
 School = Literal["frequentist", "bayesian", "both"]
 Outcome = Estimate | Absent
+Readers = Mapping[tuple[str, str], Reader]
+
+
+class Again(NamedTuple):
+    """A contrast at any coverage, and whether the plan's looks had a say in it."""
+
+    at: Callable[[float], Outcome]
+    looked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +71,50 @@ class Contrast:
 
 def contrasts(
     trial: Trial, tables: Mapping[str, Grouped | Absent], school: School,
-    judged: Judged | None = None,
+    judged: Judged | None = None, readers: Readers | None = None,
 ) -> list[Contrast]:  # fmt: skip
     """Every contrast of every metric, p-values adjusted within the plan's families.
 
-    Where the plan's looks judged the main measure, its contrasts are as they were judged.
+    Where the plan's looks judged the main measure, its contrasts are as they were judged, and the
+    secondaries' as their ``readers`` (by metric and arm) have them.
     """
     found = [
         contrast
         for metric in trial.metrics
         for contrast in _of_metric(trial, metric, tables[metric.key], school)
     ]
+    again = _agains(trial, found, tables, judged, readers or {})
     if trial.analysis.multiplicity == "dunnett":
-        return _looked(_dunnett(trial, found, tables), judged)
-    return _looked(_adjusted(trial, _looked(found, judged), tables), judged)
+        return _looked(_dunnett(trial, found, tables, again), judged)
+    return _adjusted(trial, _looked(_read(trial, found, again), judged), again)
+
+
+def _agains(
+    trial: Trial, found: list[Contrast], tables: Mapping[str, Grouped | Absent],
+    judged: Judged | None, readers: Readers,
+) -> list[Again]:  # fmt: skip
+    """For each contrast how to have it at another coverage, as the plan's looks allow it."""
+    primary = iter(judged.again if judged is not None else ())
+    made: list[Again] = []
+    for contrast in found:
+        plain = partial(_again, trial, contrast, tables)
+        reader = readers.get((contrast.metric.key, contrast.arm))
+        if contrast.metric.role == "primary" and judged is not None:
+            made.append(Again(next(primary), looked=True))
+        elif reader is not None:
+            made.append(Again(partial(reader, plain), looked=True))
+        else:
+            made.append(Again(plain, looked=False))
+    return made
+
+
+def _read(trial: Trial, found: list[Contrast], again: Sequence[Again]) -> list[Contrast]:
+    """The secondaries' contrasts as the looks allow them to be read."""
+    return [
+        replace(contrast, difference=how.at(1 - trial.analysis.alpha))
+        if how.looked and contrast.metric.role == "secondary" else contrast
+        for contrast, how in zip(found, again, strict=True)
+    ]  # fmt: skip
 
 
 def ordinary(trial: Trial, table: Grouped | Absent) -> list[Outcome]:
@@ -175,18 +215,14 @@ def _guardrail(metric: Metric, found: Outcome, alpha: float) -> dict[str, Any] |
     return guarded(found, margin=metric.margin, better=metric.better, alpha=alpha)
 
 
-def _adjusted(
-    trial: Trial, found: list[Contrast], tables: Mapping[str, Grouped | Absent]
-) -> list[Contrast]:
+def _adjusted(trial: Trial, found: list[Contrast], again: Sequence[Again]) -> list[Contrast]:
     """Adjust over the primary's contrasts and the secondaries; guardrails keep full alpha."""
     inside = [i for i, c in enumerate(found) if c.metric.role != "guardrail"]
 
-    def recompute(k: int, level: float) -> Outcome:
-        return _again(trial, found[inside[k]], tables, level)
-
     done = family(
         [found[i].difference for i in inside], trial.analysis.multiplicity,
-        alpha=trial.analysis.alpha, recompute=recompute,
+        alpha=trial.analysis.alpha,
+        recompute=lambda k, level: again[inside[k]].at(level),
     )  # fmt: skip
     result = list(found)
     for i, member in zip(inside, done, strict=True):
@@ -209,14 +245,23 @@ def _again(
 
 
 def _dunnett(
-    trial: Trial, found: list[Contrast], tables: Mapping[str, Grouped | Absent]
-) -> list[Contrast]:
-    """Dunnett's test over the arms of each metric; guardrails keep full alpha."""
+    trial: Trial, found: list[Contrast], tables: Mapping[str, Grouped | Absent],
+    again: Sequence[Again],
+) -> list[Contrast]:  # fmt: skip
+    """Dunnett's test over the arms of each metric; guardrails keep full alpha.
+
+    Under looks the error rate is split evenly over a metric's arms instead.
+    """
     result = list(found)
     for metric in trial.metrics:
         if metric.role == "guardrail":
             continue
         mine = [i for i, c in enumerate(found) if c.metric.key == metric.key]
+        if any(again[i].looked for i in mine):
+            for i in mine if metric.role == "secondary" else []:
+                outcome = again[i].at(1 - trial.analysis.alpha / len(mine))
+                result[i] = replace(found[i], difference=shared(outcome, len(mine)))
+            continue
         done = from_contrasts(
             [found[i].difference for i in mine],
             _shared_variance(trial, metric, tables[metric.key]), alpha=trial.analysis.alpha,

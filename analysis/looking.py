@@ -10,9 +10,10 @@ alike two looks are, which errs on the side of caution.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -71,11 +72,13 @@ class Place:
 class Judged:
     """The main measure's contrasts under the plan's looks.
 
-    ``outcomes`` and ``notes`` (what the contrast's ``look`` records) have one entry a treatment
-    arm; ``decision`` is for all of them, ``bounds`` are those of the first arm.
+    ``outcomes``, ``again`` (the same at another coverage) and ``notes`` (what the contrast's
+    ``look`` records) have one entry a treatment arm; ``decision`` is for all of them, ``bounds``
+    are those of the first arm.
     """
 
     outcomes: tuple[Outcome, ...]
+    again: tuple[Callable[[float], Outcome], ...]
     notes: tuple[dict[str, Any] | None, ...]
     decision: group_sequential.Decision | None = None
     bounds: tuple[Look, ...] = ()
@@ -128,18 +131,20 @@ def judge(
     split = _split(trial)
     arms = [i for i, arm in enumerate(trial.arms) if not arm.control]
     if at.kind == "always-valid":
-        table, last = tables[-1], estimates[-1]
-        outcomes = [_live(trial, table, i, found, split)
-                    for i, found in zip(arms, last, strict=True)]  # fmt: skip
-        return Judged(outcomes=tuple(outcomes), notes=tuple(None for _ in arms))
+        again = tuple(partial(_live, trial, tables[-1], i, found, split)
+                      for i, found in zip(arms, estimates[-1], strict=True))  # fmt: skip
+        return Judged(outcomes=tuple(live(1 - trial.analysis.alpha / split) for live in again),
+                      again=again, notes=tuple(None for _ in arms))  # fmt: skip
     readings = [
-        _read(trial, at, [some[j] for some in estimates], [_information(t, i) for t in tables],
+        _read(trial, at, [some[j] for some in estimates], [information(t, i) for t in tables],
               split)
         for j, i in enumerate(arms)
     ]  # fmt: skip
     known = [r for r, _ in readings if isinstance(r, Reading)]
+    again = tuple(partial(_told, r, split) for r, _ in readings)
     return Judged(
-        outcomes=tuple(_told(r, split, trial.analysis.alpha) for r, _ in readings),
+        outcomes=tuple(told(1 - trial.analysis.alpha / split) for told in again),
+        again=again,
         notes=tuple(_note(r, numbers) for r, numbers in readings),
         decision=_together(known) if known else None,
         bounds=known[0].bounds if known else (),
@@ -168,7 +173,7 @@ def tuned_to(trial: Trial, table: Grouped, arm: int) -> float:
     two = table.where(np.isin(table.arm, (arm, table.control)))
     missing = 0.0 if two.missing is None else float(two.missing.sum())
     if table.cluster is not None:
-        return _clusters(two)
+        return clusters(two)
     return _planned(trial, table, arm) or two.total + missing
 
 
@@ -207,7 +212,7 @@ def _split(trial: Trial) -> int:
     return 1 if trial.analysis.multiplicity == "none" else len(trial.arms) - 1
 
 
-def _information(table: Grouped | Absent, arm: int) -> float:
+def information(table: Grouped | Absent, arm: int) -> float:
     """Units with a known outcome behind one comparison (the harmonic sum of both arms)."""
     if isinstance(table, Absent):
         return 0.0
@@ -265,15 +270,14 @@ def _growing(found: Sequence[Outcome], information: Sequence[float]) -> list[int
     return used
 
 
-def _told(reading: Reading | Absent, split: int, alpha: float) -> Outcome:
-    told = reading if isinstance(reading, Absent) else reading.estimate
-    if isinstance(told, Absent):
-        return told
-    return _shared(replace(told, level=1 - alpha / split), split)
+def _told(reading: Reading | Absent, split: int, level: float) -> Outcome:
+    told = reading if isinstance(reading, Absent) else reading.at(level)
+    return shared(told, split)
 
 
-def _shared(told: Estimate, split: int) -> Estimate:
-    if split == 1:
+def shared(told: Outcome, split: int) -> Outcome:
+    """An estimate at a share of the error rate, its p-value adjusted for the ``split``."""
+    if split == 1 or isinstance(told, Absent):
         return told
     adjusted = None if told.p is None else min(1.0, split * told.p)
     return replace(told, p_adjusted=adjusted, method=f"{told.method}; {SPLIT.format(m=split)}")
@@ -307,19 +311,29 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _live(trial: Trial, table: Grouped | Absent, arm: int, found: Outcome, split: int) -> Outcome:
+def _live(
+    trial: Trial, table: Grouped | Absent, arm: int, found: Outcome, split: int, level: float
+) -> Outcome:
     """The confidence sequence of one contrast, tuned to the size that was planned."""
     if isinstance(found, Absent) or isinstance(table, Absent):
         return found
     two = table.where(np.isin(table.arm, (arm, table.control)))
-    units = _clusters(two) if table.cluster is not None else two.total
-    level = 1 - trial.analysis.alpha / split
-    band = confidence_sequence(found, units, tuned_to=tuned_to(trial, table, arm), level=level)
-    return band if isinstance(band, Absent) else _shared(band, split)
+    units = clusters(two) if table.cluster is not None else two.total
+    band = confidence_sequence(
+        found, units, tuned_to=tuned_to(trial, table, arm), level=level,
+        tuned_at=1 - trial.analysis.alpha / split,
+    )  # fmt: skip
+    return shared(band, split)
 
 
-def _clusters(two: Grouped) -> float:
-    assert two.cluster is not None
+def clusters(two: Grouped) -> float:
+    """How many clusters have a known outcome.
+
+    Raises:
+        ValueError: the table has no clusters.
+    """
+    if two.cluster is None:
+        raise ValueError("the table has no clusters")
     return float(len(np.unique(two.cluster.codes[(two.n > 0) & (two.cluster.codes >= 0)])))
 
 

@@ -31,6 +31,7 @@ from analysis import (
     posterior_store,
     reading,
     redrawing,
+    secondaries,
     verdict,
 )
 from analysis.compress import compressed, periods
@@ -215,7 +216,10 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     """The result document of the contract, all but the run's own number, and its posteriors."""
     trial, record, school = study.trial, study.record, study.order.school
     judged_looks = _judged(study)
-    contrasts = _redrawn(study, estimation.contrasts(trial, study.tables, school, judged_looks))
+    readers = secondaries.readers(trial, study.at, [read.tables for read in study.reads])
+    contrasts = _redrawn(
+        study, estimation.contrasts(trial, study.tables, school, judged_looks, readers)
+    )
     contrasts = posterior_document.applied(contrasts, study.answers)
     contrasts = beside.added(trial, study.tables, contrasts, _follows(trial))
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,

@@ -22,7 +22,12 @@ from analysis.estimates import Absent, Estimate
 
 
 def confidence_sequence(
-    estimate: Estimate, units: float, *, tuned_to: float, level: float = 0.95
+    estimate: Estimate,
+    units: float,
+    *,
+    tuned_to: float,
+    level: float = 0.95,
+    tuned_at: float | None = None,
 ) -> Estimate | Absent:
     """The always-valid interval and p-value of an ordinary estimate.
 
@@ -31,6 +36,8 @@ def confidence_sequence(
         units: units in those arms so far (clusters or periods where these were randomised).
         tuned_to: the planned number of them; where the band is to be narrowest.
         level: coverage at all times together.
+        tuned_at: the coverage at which it is narrowest there (default: ``level``). Bands of several
+            coverages agree with one p-value only if they are tuned at the same one.
 
     Returns:
         The same point with the band's ends. The p-value is this moment's; over several moments
@@ -39,7 +46,7 @@ def confidence_sequence(
     if not estimate.se or units <= 0 or tuned_to <= 0:
         return Absent("no-error", "There is no standard error yet to build a live band from.")
     alpha = 1 - level
-    rho2 = tuning(alpha, tuned_to) ** 2
+    rho2 = tuning(1 - (level if tuned_at is None else tuned_at), tuned_to) ** 2
     grown = units * rho2 + 1
     multiple = np.sqrt(2 * grown / (units * rho2) * np.log(np.sqrt(grown) / alpha))
     half = float(multiple * estimate.se)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,6 +21,8 @@ from analysis.frequentist.spending import OBRIEN_FLEMING, Spending
 from analysis.frequentist.walk import start
 
 Decision = Literal["continue", "effect", "futility", "no-effect"]
+
+_LEAST_ERROR, _LARGEST_ERROR = 1e-12, 0.99
 
 
 def stage_wise(estimate: Estimate, looks: Sequence[Look], *, level: float = 0.95) -> Estimate:
@@ -61,8 +64,11 @@ def stage_wise(estimate: Estimate, looks: Sequence[Look], *, level: float = 0.95
     )
 
 
-def repeated(estimate: Estimate, look: Look) -> Estimate | Absent:
-    """The repeated confidence interval at a look that does not end the trial."""
+def repeated(estimate: Estimate, look: Look, *, level: float = 0.95) -> Estimate | Absent:
+    """The repeated confidence interval at a look that does not end the trial.
+
+    ``level`` is the coverage at all looks together that the look's bound stands for.
+    """
     z = standardised(estimate)
     if z is None:
         return Absent("no-variation", "The outcome does not vary: there is no error to judge by.")
@@ -72,6 +78,7 @@ def repeated(estimate: Estimate, look: Look) -> Estimate | Absent:
         low=estimate.estimate - half,
         high=estimate.estimate + half,
         p=None,
+        level=level,
         method=f"{estimate.method}; repeated confidence interval".lstrip("; "),
     )
 
@@ -82,6 +89,7 @@ class Reading:
 
     ``decision`` is ``effect`` (a bound was crossed, in either direction), ``futility``,
     ``no-effect`` (the last look passed without crossing) or ``continue``; ``look`` counts from 1.
+    ``ordinary`` is the estimate at that look without regard to the others.
     """
 
     decision: Decision
@@ -89,6 +97,49 @@ class Reading:
     z: float
     bounds: tuple[Look, ...]
     estimate: Estimate | Absent
+    ordinary: Estimate
+
+    def at(self, level: float) -> Estimate | Absent:
+        """The estimate at another coverage; while going on it keeps that of its bounds."""
+        if self.decision == "continue" or isinstance(self.estimate, Absent):
+            return self.estimate
+        return stage_wise(self.ordinary, self.bounds, level=level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """The looks so far of a hypothesis that does not itself end the trial.
+
+    ``fractions``, ``timing``, ``final`` and ``spending`` are those of
+    :func:`analysis.frequentist.sequential.boundaries`.
+    """
+
+    fractions: tuple[float, ...]
+    timing: tuple[float, ...]
+    final: bool
+    spending: Spending = OBRIEN_FLEMING
+
+    def nominal(self, alpha: float) -> float:
+        """The p-value that would just reach the last of the looks' bounds at ``alpha``."""
+        looks = boundaries(
+            self.fractions, alpha=alpha, spending=self.spending, final=self.final,
+            timing=self.timing,
+        )  # fmt: skip
+        return looks[-1].nominal_p
+
+    def p(self, nominal: float) -> float:
+        """The least error rate whose bound an ordinary p-value reaches (Liu and Anderson 2008).
+
+        Valid at every look at once, so also at one that another hypothesis chose.
+        """
+        if nominal >= self.nominal(_LARGEST_ERROR):
+            return 1.0
+        if nominal <= self.nominal(_LEAST_ERROR):
+            return _LEAST_ERROR
+        return float(np.exp(optimize.brentq(
+            lambda log: self.nominal(math.exp(log)) - nominal,
+            math.log(_LEAST_ERROR), math.log(_LARGEST_ERROR), xtol=1e-9,
+        )))  # fmt: skip
 
 
 def read(
@@ -136,13 +187,14 @@ def read(
     ]
     k = next((i for i, d in enumerate(decisions) if d != "continue"), len(looks) - 1)
     told = (
-        repeated(estimates[k], looks[k])
+        repeated(estimates[k], looks[k], level=1 - alpha)
         if decisions[k] == "continue"
         else stage_wise(estimates[k], looks[: k + 1], level=1 - alpha)
     )
     return Reading(
-        decision=decisions[k], look=k + 1, z=known[k], bounds=looks[: k + 1], estimate=told
-    )
+        decision=decisions[k], look=k + 1, z=known[k], bounds=looks[: k + 1], estimate=told,
+        ordinary=estimates[k],
+    )  # fmt: skip
 
 
 def standardised(estimate: Estimate) -> float | None:

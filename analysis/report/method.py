@@ -251,7 +251,10 @@ def _looked(trial: Trial) -> str:
     looks = trial.analysis.looks
     if isinstance(looks, Looks):
         times = counted(len(looks.fractions), "look")
-        return f"The plan allows {times} at the data, with the error spread over them."
+        told = f"The plan allows {times} at the data, with the error spread over them."
+        if any(m.role == "secondary" for m in trial.metrics):
+            told += " Each other measure spreads an error of its own over the same looks."
+        return told
     if looks == "always-valid":
         return "The intervals hold however often the result is looked at (always valid)."
     return "The plan allows one look at the data, at the end."

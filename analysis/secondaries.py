@@ -1,0 +1,110 @@
+"""Secondary measures under the plan's looks: valid whenever the main measure ends the trial.
+
+A trial that stops because of its main measure stops at a moment chosen by chance, and a secondary
+measure that goes along with it, tested at the full level there, is wrong too often (Hung, Wang &
+O'Neill 2007). So each secondary spends an error of its own over the same looks, as Glimm, Maurer &
+Bretz (2010) advise: its interval is the repeated one (Jennison & Turnbull 1989), its p-value the
+least error whose bound it would have crossed (Liu & Anderson 2008). Both hold at every look,
+whatever ends the trial, and go into the plan's family as any others do. Under a live band
+secondaries have a band too.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from analysis import looking
+from analysis.estimates import Absent, Estimate
+from analysis.frequentist.always_valid import confidence_sequence
+from analysis.frequentist.looks import Spent
+from analysis.frequentist.spending import Spending
+from analysis.tables import Grouped
+from trials.definition.model import Looks, Trial
+
+Outcome = Estimate | Absent
+Ordinary = Callable[[float], Outcome]
+"""The ordinary estimate at a coverage."""
+Reader = Callable[[Ordinary, float], Outcome]
+"""The estimate as the looks allow it to be read, at a coverage."""
+Tables = Mapping[str, Grouped | Absent]
+SMALLEST = 1e-12
+"""A nominal level below this is no different from none."""
+
+
+def readers(
+    trial: Trial, at: looking.Place, reads: Sequence[Tables]
+) -> dict[tuple[str, str], Reader]:
+    """How each secondary is read, by metric and arm; none where the ordinary estimate stands.
+
+    ``reads`` holds the tables at each look that has come.
+    """
+    if at.kind == "fixed" or not at.reached or not reads:
+        return {}
+    made: dict[tuple[str, str], Reader] = {}
+    for metric in trial.metrics:
+        tables = [tables[metric.key] for tables in reads]
+        for i, arm in enumerate(trial.arms):
+            if metric.role != "secondary" or arm.control:
+                continue
+            main = reads[-1][trial.primary.key]
+            reader = (
+                _live(trial, tables[-1], main, i) if at.kind == "always-valid"
+                else _repeated(trial, at, tables, i)
+            )  # fmt: skip
+            if reader is not None:
+                made[metric.key, arm.key] = reader
+    return made
+
+
+def _repeated(
+    trial: Trial, at: looking.Place, tables: Sequence[Grouped | Absent], arm: int
+) -> Reader | None:
+    plan = trial.analysis.looks
+    assert isinstance(plan, Looks)
+    information = [looking.information(table, arm) for table in tables]
+    used: list[int] = []
+    for k in reversed(range(len(tables))):
+        if information[k] > 0 and (not used or information[k] < information[used[0]]):
+            used.insert(0, k)
+    if not used:
+        return None
+    scale = at.due[used[-1]].fraction / information[used[-1]]
+    spent = Spent(
+        fractions=tuple(information[k] * scale for k in used),
+        timing=tuple(at.due[k].fraction for k in used), final=at.final,
+        spending=Spending(plan.spending, plan.power),
+    )  # fmt: skip
+    return partial(_at_look, spent)
+
+
+def _at_look(spent: Spent, ordinary: Ordinary, level: float) -> Outcome:
+    found = ordinary(1 - max(spent.nominal(1 - level), SMALLEST))
+    if isinstance(found, Absent):
+        return found
+    return replace(
+        found, level=level, p=None if found.p is None else spent.p(found.p),
+        method=f"{found.method}; repeated confidence interval over {len(spent.fractions)} looks",
+    )  # fmt: skip
+
+
+def _live(trial: Trial, table: Grouped | Absent, main: Grouped | Absent, arm: int) -> Reader | None:
+    if isinstance(table, Absent) or isinstance(main, Absent):
+        return None
+    two = table.where(np.isin(table.arm, (arm, table.control)))
+    units = looking.clusters(two) if table.cluster is not None else two.total
+    tuned_to = looking.tuned_to(trial, main, arm)
+    at = 1 - trial.analysis.alpha
+
+    def band(ordinary: Ordinary, level: float) -> Outcome:
+        found = ordinary(level)
+        if isinstance(found, Absent):
+            return found
+        return confidence_sequence(found, units, tuned_to=tuned_to, level=level, tuned_at=at)
+
+    return band
