@@ -145,9 +145,12 @@ def signpost(folder: Path, *, many: bool) -> list[list[float]]:
     plan, beside = trial(many), known(many)
     log = over_parquet(ibis.duckdb.connect(), folder)
     asked = [Asked(metric=m, number=beside.numbers[m.key], cutoff=CUTOFF) for m in plan.metrics]
-    units = log.keep("frame", periods.placed(frame.units(log, 1, 1), plan))
+    everyone = frame.units(log, 1, 1, attributes=compressed.of_attributes(plan))
+    units = log.keep("frame", periods.placed(everyone, plan))
     after = max(m.window or 0 for m in plan.metrics)
-    found = contact_log.linked(log, units, 1, before=0, after=after, cutoff=CUTOFF)
+    named = log.keep("holders", contact_log.holders(log, 1))
+    found = contact_log.linked(log, units, named, before=0, after=after, cutoff=CUTOFF,
+                               fields=contacts.fields(asked))  # fmt: skip
     meanings = contact_log.meanings(beside.codes, beside.taxonomy)
     linked = log.keep("linked", contact_log.coded(found, ibis.memtable(meanings)))
     counted = log.keep("counted", contacts.measured(linked, asked))
@@ -245,8 +248,8 @@ WAYS = {
 
 NEEDS = {
     "signpost": ("duckdb", "ibis", "analysis.compress.compressed", "analysis.compress.contacts",
-                 "analysis.reading"),
-    "whole reading": ("duckdb", "ibis", "analysis.reading"),
+                 "analysis.reading", "ibis.backends.duckdb", "ibis.formats.pandas"),
+    "whole reading": ("duckdb", "analysis.reading", "ibis.backends.duckdb", "ibis.formats.pandas"),
     "DuckDB SQL": ("duckdb",), "pandas": ("pandas", "pyarrow.parquet"),
 }  # fmt: skip
 """Loaded before the clock starts; they are in the peak memory, for a process cannot do without."""

@@ -56,6 +56,12 @@ class Columns:
         return [None if v is None else str(v) for v in self.table.column(name).to_pylist()]
 
 
+def of_attributes(trial: Trial) -> bool:
+    """Whether a segment or a covariate of the plan is read from the units' own attributes."""
+    own = [name for name in trial.analysis.adjust if not name.startswith("pre:")]
+    return bool(trial.analysis.segments or own)
+
+
 def build(
     result: pa.Table, trial: Trial, arm_ids: Sequence[int], asked: Sequence[Asked],
     pre: Sequence[Asked] = (),

@@ -25,15 +25,16 @@ FIELDS = {
 """What a metric's ``where`` and ``value`` may name, and the column that holds it."""
 
 
-def measured(contacts: ir.Table, asked: Sequence[Asked]) -> ir.Table:
-    """One row for every unit with a contact: per metric ``_y``, ``_k``, ``_pre`` and ``_first``.
+def measured(contacts: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = ()) -> ir.Table:
+    """One row for every unit with a contact: per metric ``_y``, and ``_pre`` and ``_first``.
 
     ``_y``: whether there was such a contact (proportion), how many (count; the avoidable part
     where the filter is ``avoidable = true``), the sum of the value, or the days to the first.
-    ``_pre`` is the same in a window of the same length before the start. ``_first`` is the seconds
-    to the first such contact, for a time to an event.
+    ``_pre``, of those in ``pre``, is the same in a window of the same length before the start.
+    ``_first`` is the seconds to the first such contact, for a time to an event.
     """
     columns: dict[str, ir.Value] = {}
+    covariates = {one.column for one in pre}
     for one in asked:
         window = one.metric.window or 0
         such = _such(contacts, one.metric.where)
@@ -44,9 +45,17 @@ def measured(contacts: ir.Table, asked: Sequence[Asked]) -> ir.Table:
             _days_without(contacts, inside, one) if one.metric.kind == "time-to-event"
             else _reduced(weight, inside, one)
         )  # fmt: skip
-        columns[f"{one.column}_pre"] = _reduced(weight, before, one)
-        columns[f"{one.column}_first"] = ibis.ifelse(inside, contacts.since, None).min()
+        if one.column in covariates:
+            columns[f"{one.column}_pre"] = _reduced(weight, before, one)
+        if one.metric.kind == "time-to-event":
+            columns[f"{one.column}_first"] = ibis.ifelse(inside, contacts.since, None).min()
     return contacts.group_by("unit_id").aggregate(**columns)
+
+
+def fields(asked: Sequence[Asked]) -> set[str]:
+    """The columns of a contact that these metrics filter on or sum."""
+    named = {name for one in asked for name in (*one.metric.where, one.metric.value) if name}
+    return {FIELDS[name] for name in named if name in FIELDS}
 
 
 def _days_without(contacts: ir.Table, rows: ir.BooleanValue, one: Asked) -> ir.Value:

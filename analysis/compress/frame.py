@@ -33,17 +33,17 @@ class Asked:
         return f"m{self.number}"
 
 
-def units(log: Log, trial_id: int, control: int) -> ir.Table:
+def units(log: Log, trial_id: int, control: int, *, attributes: bool = True) -> ir.Table:
     """Everyone assigned to an arm: one row a unit, with the start of the window.
 
     Columns ``unit_id, arm_id, stratum, cluster, attributes, epoch, assigned_at, start, exposed``
     and ``took``; ``start`` is the first exposure if one is recorded, else the assignment, 0 if
     neither is known. ``took`` is whether the unit met any arm but the control (number ``control``),
-    its own where the exposure does not say which.
+    its own where the exposure does not say which. Without ``attributes`` that column is empty:
+    where no segment or covariate comes from it, reading it is wasted and splits cells for nothing.
     """
     given = log.table("assignments")
     given = given.filter(given.trial_id == trial_id, given.arm_id.notnull())
-    people = log.table("units").select("id", "attributes")
     met = log.table("exposures")
     first = (
         met.filter(met.trial_id == trial_id)
@@ -54,7 +54,12 @@ def units(log: Log, trial_id: int, control: int) -> ir.Table:
             unsaid=ibis.ifelse(met.arm_id.isnull(), 1, 0).max(),
         )
     )
-    joined = given.join(people, given.unit_id == people.id).left_join(first, "unit_id")
+    if attributes:
+        people = log.table("units").select("id", "attributes")
+        given = given.join(people, given.unit_id == people.id)
+    else:
+        given = given.mutate(attributes=ibis.null("string"))
+    joined = given.left_join(first, "unit_id")
     return joined.select(
         "unit_id", "arm_id", "stratum", "cluster", "attributes", "epoch", "assigned_at",
         start=ibis.coalesce(joined.first, joined.assigned_at),
@@ -64,12 +69,14 @@ def units(log: Log, trial_id: int, control: int) -> ir.Table:
     )  # fmt: skip
 
 
-def measured(log: Log, frame: ir.Table, asked: Sequence[Asked], trial_id: int) -> ir.Table:
+def measured(
+    log: Log, frame: ir.Table, asked: Sequence[Asked], trial_id: int, pre: Sequence[Asked] = ()
+) -> ir.Table:
     """One row for every unit with an outcome: per metric its value, and its value before.
 
     For each metric ``mN``: ``mN_y`` (a proportion's largest, otherwise the sum of its values in
-    the window), ``mN_k`` (how many values there were) and ``mN_pre`` (the sum in a window of the
-    same length before the start).
+    the window), ``mN_k`` (how many values there were) and, of those in ``pre``, ``mN_pre`` (the sum
+    in a window of the same length before the start).
     """
     log_table = log.table("outcomes")
     rows = log_table.filter(log_table.trial_id == trial_id)
@@ -78,6 +85,7 @@ def measured(log: Log, frame: ir.Table, asked: Sequence[Asked], trial_id: int) -
         "unit_id", "metric_id", "observed_at", "value", "start"
     )
     columns: dict[str, ir.Value] = {}
+    covariates = {one.column for one in pre}
     for one in asked:
         inside, before = _window(rows, one)
         mine = rows.metric_id == one.number
@@ -85,7 +93,8 @@ def measured(log: Log, frame: ir.Table, asked: Sequence[Asked], trial_id: int) -
         value = ibis.ifelse(mine & inside, rows.value, 0.0)
         columns[f"{one.column}_y"] = getattr(value, reduce)()
         columns[f"{one.column}_k"] = ibis.ifelse(mine & inside, 1, 0).sum()
-        columns[f"{one.column}_pre"] = ibis.ifelse(mine & before, rows.value, 0.0).sum()
+        if one.column in covariates:
+            columns[f"{one.column}_pre"] = ibis.ifelse(mine & before, rows.value, 0.0).sum()
     return rows.group_by("unit_id").aggregate(**columns)
 
 
@@ -105,16 +114,22 @@ def _window(rows: ir.Table, one: Asked) -> tuple[ir.BooleanValue, ir.BooleanValu
     return timeless | after, before
 
 
-def valued(frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked]) -> ir.Table:
+def valued(
+    frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked], pre: Sequence[Asked] = ()
+) -> ir.Table:
     """The frame with, per metric, ``_y`` (capped), ``_use`` and ``_open`` for every unit.
 
     ``_use`` is 1 where the window has closed and the outcome is known; ``_open`` is 1 where the
-    window has not closed yet. ``values`` are the tables of :func:`measured` and of
-    :func:`analysis.compress.contacts.measured`.
+    window has not closed yet; those in ``pre`` have their ``_pre`` too. ``values`` are the tables
+    of :func:`measured` and of :func:`analysis.compress.contacts.measured`.
     """
+    wanted = {f"{one.column}_{part}" for one in (*asked, *pre) for part in ("y", "k", "pre")}
     joined = frame
     for table in values:
-        joined = joined.left_join(table, "unit_id").drop("unit_id_right")
+        mine = [name for name in table.columns if name in wanted]
+        if mine:
+            joined = joined.left_join(table.select("unit_id", *mine), "unit_id")
+            joined = joined.drop("unit_id_right")
     columns: dict[str, ir.Value] = {}
     for one in asked:
         y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), _if_none(one))
@@ -124,6 +139,7 @@ def valued(frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked]) 
         columns[f"{one.column}_use"] = ibis.ifelse(known & ~open_, 1.0, 0.0)
         columns[f"{one.column}_open"] = ibis.ifelse(open_, 1.0, 0.0)
         columns[f"{one.column}_y"] = ibis.ifelse(known & ~open_, y, 0.0)
+    for one in pre:
         columns[f"{one.column}_pre"] = ibis.coalesce(
             joined[f"{one.column}_pre"].cast("float64"), 0.0
         )

@@ -10,19 +10,24 @@ from ibis import ir
 
 from analysis.compress.engine import Log
 from analysis.compress.frame import Asked
-from analysis.compress.log import holders
 from analysis.linking import ArmLinking
 from trials.definition.model import Trial
 from trials.people.identifiers import KINDS
 from trials.people.link_rates import ArmLinks, ArmOutcomes
+from trials.store.tables import PEOPLE
+
+_FIRST = len(PEOPLE) - len(KINDS)
+"""Where the kinds begin in what people are known by: before them stands the unit itself."""
 
 
-def linkable(log: Log, trial_id: int, *, listed_until: int) -> ir.Table:
-    """Units that an identifier of their own can find: ``unit_id`` and the strongest's ``tier``."""
-    named = holders(log, trial_id, listed_until=listed_until)
-    named = named.filter(named.kind != "unit")
-    rank = ibis.cases(*((named.kind == kind, i) for i, kind in enumerate(KINDS)), else_=len(KINDS))
-    return named.group_by("unit_id").aggregate(tier=rank.min())
+def linkable(named: ir.Table) -> ir.Table:
+    """Units that an identifier of their own can find: ``unit_id`` and the strongest's ``tier``.
+
+    ``named`` is the table of :func:`analysis.compress.log.holders`; a tier is a place in
+    :data:`~trials.people.identifiers.KINDS`.
+    """
+    named = named.filter(named.place >= _FIRST)
+    return named.group_by("unit_id").aggregate(tier=named.place.min() - _FIRST)
 
 
 def by_arm(

@@ -7,7 +7,7 @@ the next weaker is tried. Nobody is assigned by guess.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -25,6 +25,8 @@ MEANINGS = pa.schema([
     ("meaning", pa.string()), ("category", pa.string()), ("share", pa.float64()),
 ])  # fmt: skip
 _FOREVER = 2**40
+ALWAYS = frozenset({"channel", "line", "code_id", "handled"})
+"""What deflection and coding read of every contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +71,78 @@ def _meaning(
 
 
 def linked(
-    log: Log, frame: ir.Table, trial_id: int, *, before: int, after: int, cutoff: int,
-    listed_until: int = 0,
+    log: Log, frame: ir.Table, named: ir.Table, *, before: int, after: int, cutoff: int,
+    fields: Collection[str] = (),
 ) -> ir.Table:  # fmt: skip
     """Every contact of the trial's units from ``before`` seconds before the start to ``after``.
 
-    Columns ``unit_id, arm_id, contact, since`` (seconds after the start, negative before it),
-    ``tier`` and the fields that a metric may filter on or sum. Bulk callers listed before
-    ``listed_until`` link nobody.
+    ``named`` is the kept table of :func:`holders`. Columns ``unit_id, arm_id, contact, since``
+    (seconds after the start, negative before it), ``tier``, :data:`ALWAYS` and, of what else a
+    contact has, what ``fields`` names: each column costs room for every contact of the trial.
     """
+    places = _distinct(named.select("place")) or [0]
+    first, last = _starts(frame)
     contacts = log.table("contacts")
-    contacts = contacts.filter(contacts.occurred_at <= cutoff)
-    # Worked out once: every kind would else find the holders again.
-    named = log.keep("holders", holders(log, trial_id, listed_until=listed_until))
-    held = set(named.select("kind").distinct().to_pyarrow().column("kind").to_pylist())
-    kinds = [kind for kind in PEOPLE if kind in held] or [PEOPLE[0]]
-    places = range(len(kinds))
-    for place, kind in enumerate(kinds):
-        mine = named.filter(named.kind == kind).select(
-            **{f"number_{place}": named.number, f"unit_{place}": named.unit_id}
+    # Contacts lie by time: an engine that knows its blocks' ranges skips most of a long log.
+    contacts = contacts.filter(
+        contacts.occurred_at <= min(cutoff, last + after), contacts.occurred_at >= first - before
+    )
+    theirs = named.left_join(frame.select("unit_id", "arm_id", "start"), "unit_id")
+    theirs = log.keep("theirs", theirs.select(
+        "place", "number", "unit_id", arm_id=ibis.coalesce(theirs.arm_id, 0),
+        start=ibis.coalesce(theirs.start, 0),
+    ))  # fmt: skip
+    for place in places:
+        mine = theirs.filter(theirs.place == place).select(
+            **{f"{name}_{place}": theirs[name] for name in ("number", "unit_id", "arm_id", "start")}
         )
-        contacts = contacts.left_join(mine, contacts[kind] == mine[f"number_{place}"])
-    units = [contacts[f"unit_{place}"] for place in places]
-    found = contacts.mutate(unit_id=ibis.coalesce(*units))
-    found = found.filter(found.unit_id.notnull())
-    tier = ibis.cases(*((found[f"unit_{i}"].notnull(), kind) for i, kind in enumerate(kinds)))
-    found = found.select(
-        "unit_id", "occurred_at", "channel", "line", "code_id", "outcome", "handled", "resolved",
-        "wait_seconds", "handle_seconds", "ivr_seconds", "satisfaction", "cost", contact=found.id,
-        tier=tier,
-    )  # fmt: skip
-    starts = frame.select("unit_id", "arm_id", "start")
-    joined = found.join(starts, "unit_id")
-    since = joined.occurred_at - joined.start
-    return joined.mutate(since=since).filter(joined.start > 0, since >= -before, since < after)
+        contacts = contacts.left_join(mine, contacts[PEOPLE[place]] == mine[f"number_{place}"])
+    own = {
+        name: _first_of([contacts[f"{name}_{place}"] for place in places])
+        for name in ("unit_id", "arm_id", "start")
+    }
+    tier = ibis.cases(
+        *((contacts[f"unit_id_{place}"].notnull(), PEOPLE[place]) for place in places)
+    )
+    kept = [name for name in contacts.columns if name in ALWAYS or name in fields]
+    found = contacts.select(*kept, "occurred_at", contact=contacts.id, tier=tier, **own)
+    found = found.filter(found.start > 0).mutate(since=found.occurred_at - found.start)
+    return found.filter(found.since >= -before, found.since < after)
+
+
+def _first_of(columns: list[ir.Value]) -> ir.Value:
+    """The first that is known; one alone as it is, so that an engine sees an inner join."""
+    return ibis.coalesce(*columns) if len(columns) > 1 else columns[0]
+
+
+def _distinct(column: ir.Table) -> list[int]:
+    return sorted(int(n) for n in column.distinct().to_pyarrow().column(0).to_pylist())
+
+
+def _starts(frame: ir.Table) -> tuple[int, int]:
+    """The first and the last start; nothing lies between them where nobody has one."""
+    known = frame.filter(frame.start > 0)
+    row = known.aggregate(first=known.start.min(), last=known.start.max()).to_pyarrow().to_pylist()
+    first, last = row[0]["first"], row[0]["last"]
+    return (0, -_FOREVER) if first is None else (int(first), int(last))
 
 
 def holders(log: Log, trial_id: int, *, listed_until: int = 0) -> ir.Table:
-    """Numbers that belong to exactly one unit of the trial, bulk callers left out."""
+    """Numbers that belong to exactly one unit of the trial, bulk callers left out.
+
+    Columns ``place`` (of the kind among :data:`~trials.store.tables.PEOPLE`), ``number``,
+    ``unit_id``. Bulk callers listed before ``listed_until`` are nobody's.
+    """
     identifiers, given = log.table("identifiers"), log.table("assignments")
     mine = given.filter(given.trial_id == trial_id).select("unit_id")
     own = identifiers.join(mine, "unit_id")
     bulk = log.table("bulk_callers")
     bulk = bulk.filter(bulk.added_at < listed_until).select("kind", "number")
     own = own.anti_join(bulk, ["kind", "number"])
-    grouped = own.group_by(["kind", "number"]).aggregate(
+    # A small number groups faster than a word.
+    place = ibis.cases(*((own.kind == kind, i) for i, kind in enumerate(PEOPLE)))
+    own = own.select("number", "unit_id", place=place)
+    grouped = own.group_by(["place", "number"]).aggregate(
         unit_id=own.unit_id.min(), last=own.unit_id.max()
     )
     return grouped.filter(grouped.unit_id == grouped.last).drop("last")
