@@ -27,6 +27,7 @@ from trials.store.tables import (
     MetricRow,
     OutcomeRow,
     SourceRow,
+    TurnedAwayRow,
 )
 
 DAY = 86_400
@@ -42,7 +43,8 @@ def take(store: Store, key: str) -> dict[str, Any]:
     Returns:
         ``at``, ``assigned`` (by arm), ``weeks`` (Monday, by arm), ``rungs`` (each with ``counts``
         by arm, ``p`` and ``off``), ``fidelity`` (by arm: ``same``, ``other``), ``maturing``,
-        ``sources`` (each with its newest moment), ``guardrails`` (values held, of all arms).
+        ``sources`` (each with its newest moment), ``guardrails`` (values held, of all arms),
+        ``left_out`` (who asked and was given the control outside the trial, by reason).
     """
     with store.read() as session:
         row = registry.row_of(session, key)
@@ -63,6 +65,7 @@ def take(store: Store, key: str) -> dict[str, Any]:
             "maturing": reading.maturing(),
             "sources": reading.sources(),
             "guardrails": reading.guardrails(),
+            "left_out": reading.left_out(),
         }
 
 
@@ -214,6 +217,17 @@ class _Reading:
             for m in self._trial.metrics
             if m.role == "guardrail"
         ]
+
+    def left_out(self) -> Counts:
+        """How many units asked and were left out, by reason, the most first."""
+        count = sa.func.count()
+        rows = self._session.execute(
+            sa.select(TurnedAwayRow.reason, count)
+            .where(TurnedAwayRow.trial_id == self._id)
+            .group_by(TurnedAwayRow.reason)
+            .order_by(count.desc(), TurnedAwayRow.reason)
+        )
+        return {reason: int(n) for reason, n in rows}
 
 
 def _moment(epoch: int | None) -> str | None:

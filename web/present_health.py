@@ -33,6 +33,20 @@ _SOURCES = {
     "exposures": "When people met their version",
     "outcomes": "Outcomes measured elsewhere",
 }
+_LEFT_OUT = {
+    "excluded": "The plan leaves them out",
+    "eligibility-not-known": "Not known whether the plan leaves them out",
+    "not-enrolled": "Not on the trial’s list",
+    "stratum-not-known": "Not known which group they belong to",
+    "store-unreachable": "The database could not be reached",
+    "objected": "They object to taking part in trials",
+    "never-trial": "On the list of those never to be in a trial",
+    "erased": "They had their data erased",
+    "global-holdout": "Kept out of all trials for comparison",
+    "outside-namespace": "Belong to another trial of the same group",
+    "in-another-trial": "Already in another trial of the same group",
+    "outside-coverage": "The trial does not take in everybody yet",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +80,7 @@ class Health:
     rungs: Table | None
     weeks: Table | None
     fidelity: Table | None
+    left_out: Table | None
     sources: Table | None
     maturing: str
     guardrails: tuple[str, ...]
@@ -104,6 +119,7 @@ def health(record: TrialRecord, found: Json | None, result: Json | None, *, busy
         rungs=_rungs(trial, found),
         weeks=_weeks(trial, found),
         fidelity=_fidelity(trial, found),
+        left_out=_left_out(trial, found),
         sources=_sources(found, live=record.state == "live"),
         maturing=_maturing(trial, found),
         guardrails=_guardrails(trial, found),
@@ -159,6 +175,9 @@ def _rungs(trial: Trial, found: Json | None) -> Table | None:
     if not found or not sum(found["assigned"].values()):
         return None
     rows, total = [], found["assigned"]
+    unjudged = "Not judged: " + (
+        "shares follow the outcomes" if trial.design.adaptive else "whole groups were drawn"
+    )
     for rung in found["rungs"]:
         counts = rung["counts"]
         if not sum(counts.values()):
@@ -166,7 +185,7 @@ def _rungs(trial: Trial, found: Json | None) -> Table | None:
         as_planned = (
             "Not as planned"
             if rung["off"]
-            else ("As planned" if rung["p"] is not None else "Not judged: whole groups were drawn")
+            else ("As planned" if rung["p"] is not None else unjudged)
         )
         cells = [_of(counts[a.key], total[a.key], rung["key"]) for a in trial.arms]
         rows.append((_RUNGS[rung["key"]], *cells, as_planned))
@@ -227,6 +246,18 @@ def _fidelity(trial: Trial, found: Json | None) -> Table | None:
     return Table(
         says=says, columns=("Meant to get", "Got it", "Got another", "As meant"), rows=rows
     )
+
+
+def _left_out(trial: Trial, found: Json | None) -> Table | None:
+    told = (found or {}).get("left_out") or {}
+    if not told:
+        return None
+    rows = tuple((_LEFT_OUT[reason], f"{n:,}") for reason, n in told.items())
+    says = (
+        f"{figures.counted(sum(told.values()), trial.about.unit)} asked and got what everybody "
+        "outside the trial gets; they do not count in its result."
+    )
+    return Table(says=says, columns=("Why", "How many"), rows=rows)
 
 
 def _sources(found: Json | None, *, live: bool) -> Table | None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from trials import lifecycle, registry, verifying
 from trials.definition import toml
 from trials.online.service import Ask, Online
-from trials.store.tables import ArmRow, AssignmentRow, UnitRow
+from trials.store.tables import ArmRow, AssignmentRow, TurnedAwayRow, UnitRow
 
 TRIAL = """
 [trial]
@@ -56,6 +56,10 @@ def test_two_hundred_enrol_at_once_keep_every_block_and_nobody_is_assigned_twice
         for door in doors:
             door.close()
     assert (unknown.reason, unknown.control) == ("stratum-not-known", True)
+    with store.read() as session:
+        away = session.scalars(sa.select(TurnedAwayRow.reason)).all()
+    refused = {"stratum-not-known"} | {a.reason for a in said if a.reason != "split"}
+    assert set(away) == refused
     enrolled = [(u, a.arm) for (u, _), a in zip(asked, said, strict=True) if a.reason == "split"]
     arms = dict(enrolled)
     assert all(arms[unit] == arm for unit, arm in enrolled)

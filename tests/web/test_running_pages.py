@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import resource
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from bs4 import BeautifulSoup
@@ -14,8 +15,11 @@ from signed import hidden, submit
 
 from analysis import health
 from trials import jobs, lifecycle, registry
+from trials.online import service
 from trials.store import migrate
 from trials.store.engine import Store
+from trials.store.tables import TurnedAwayRow
+from web import present_health
 from web.app import create_app
 from web.jobs import uploads
 
@@ -179,6 +183,23 @@ def test_health_is_counted_by_a_job_and_shows_no_effect(client_as, store):
     panel = officer.get("/trials/healthy/health/panel")
     assert panel.headers["X-Over"] == "no"
     assert "Nobody takes part yet" in text(panel)
+
+
+def test_health_tells_who_asked_and_was_left_out_and_why(store):
+    """Every reason that the service can give and store has words of its own."""
+    made(store, "website", lifecycle.launch)
+    reasons = set(get_args(service.Reason)) - {"split", "listed", "holdout", "disabled"}
+    assert reasons == set(present_health._LEFT_OUT)
+    with store.write() as session:
+        number = registry.row_of(session, "website").id
+        for digest, reason in ((b"a", "objected"), (b"b", "objected"), (b"c", "store-unreachable")):
+            session.add(TurnedAwayRow(trial_id=number, digest=digest * 16, reason=reason, at=1))
+    counted = health.take(store, "website")
+    assert counted["left_out"] == {"objected": 2, "store-unreachable": 1}
+    panel = present_health.health(state(store, "website"), counted, None, busy=False)
+    assert panel.left_out.rows == (("They object to taking part in trials", "2"),
+                                   ("The database could not be reached", "1"))  # fmt: skip
+    assert panel.left_out.says.startswith("3 ")
 
 
 def test_before_its_look_a_trial_shows_no_result_and_says_when(client_as):

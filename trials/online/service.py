@@ -173,15 +173,14 @@ class Online:
             return kept
         elif not trial.open:
             reachable = time.monotonic() >= self._down_until
-            return _control(trial, "not-enrolled" if reachable else "store-unreachable")
+            reason = "not-enrolled" if reachable else "store-unreachable"
         else:
             reason = (trial.ineligible(ask.attributes) or trial.left_alone(unit)
                       or self._elsewhere(trial, digest))  # fmt: skip
-        if reason is None or reason == "store-unreachable":
-            return None if reason is None else _control(trial, "store-unreachable")
-        return self._away(trial, digest, reason, record=record)
+        return None if reason is None else self._away(trial, digest, reason, record=record)
 
     def _away(self, trial: Served, digest: bytes, reason: str, *, record: bool) -> Answer:
+        """The control, for ``reason``, which is written down once the database can be reached."""
         if record:
             self.recorder.turn_away(trial.id, digest, reason)
         return _control(trial, reason)  # type: ignore[arg-type]
@@ -215,7 +214,7 @@ class Online:
         """Enrol a unit within its stratum, at once; without the database nobody is enrolled."""
         assert trial.strata is not None
         if any(not ask.attributes.get(name, "").strip() for name in trial.strata.columns):
-            return _control(trial, "stratum-not-known")
+            return self._away(trial, digest, "stratum-not-known", record=record)
         if trial.strata.held_out(unit):
             if record:
                 self.recorder.put(self.entry(trial, digest, None, unit, ask))
@@ -223,7 +222,7 @@ class Online:
         if not record:
             return _control(trial, "not-enrolled")
         if time.monotonic() < self._down_until:
-            return _control(trial, "store-unreachable")
+            return self._away(trial, digest, "store-unreachable", record=record)
         levels = tuple(ask.attributes[name].strip() for name in trial.strata.columns)
         keys = trial.strata.arms
         entry = self.entry(trial, digest, keys[0], unit, ask)
@@ -232,7 +231,7 @@ class Online:
                 self._store, entry, levels, tuple(trial.arm_ids[key] for key in keys)
             )
         except (SignpostError, sa.exc.SQLAlchemyError):
-            return _control(trial, "store-unreachable")
+            return self._away(trial, digest, "store-unreachable", record=record)
         return _given(trial, keys[code], "split")
 
     def _adaptively(
@@ -245,14 +244,14 @@ class Online:
         if not record:
             return _control(trial, "not-enrolled")
         if time.monotonic() < self._down_until:
-            return _control(trial, "store-unreachable")
+            return self._away(trial, entry.digest, "store-unreachable", record=record)
         chance = trial.probability(None) if arm is None else adaptive.chance(trial.trial, arm)
         entry = replace(entry, arm_id=None if arm is None else trial.arm_ids[arm],
                         probability=chance)  # fmt: skip
         try:
             given = adaptive.enrol(self._store, entry)
         except (SignpostError, sa.exc.SQLAlchemyError):
-            return _control(trial, "store-unreachable")
+            return self._away(trial, entry.digest, "store-unreachable", record=record)
         kept = next((key for key, number in trial.arm_ids.items() if number == given), None)
         return _control(trial, "holdout") if kept is None else _given(trial, kept, "split")
 
