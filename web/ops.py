@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from trials import clock, leases
+from web import logs
 from web.access import public
 
 ops = Blueprint("ops", __name__)
@@ -40,6 +41,7 @@ def measure(app: Flask) -> None:
 
 def _begin() -> None:
     g.began = time.perf_counter()
+    g.request_number = logs.request_begins()
 
 
 def _end(response: Response) -> Response:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from dataclasses import dataclass
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from analysis.report.figures import sentence
@@ -87,7 +86,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unforeseen(error: Exception) -> Response:
-    reference = secrets.token_hex(4)
+    reference = g.request_number
     _log.error("unforeseen error %s on %s", reference, request.endpoint, exc_info=error)
     return _told(Trouble(
         status=500, code="internal", title=_TITLES[500], says=_SAYS[500], reference=reference,

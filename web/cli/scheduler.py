@@ -21,6 +21,7 @@ def scheduler(context: Context, once: bool, no_mail: bool, beside: bool) -> None
 
     One clock is active however many run; any number may send.
     """
+    from web import logs
     from web.jobs import clock
     from web.mail import postman
 
@@ -29,6 +30,7 @@ def scheduler(context: Context, once: bool, no_mail: bool, beside: bool) -> None
         fired = clock.tick(context.store)
         say(context, f"Asked for {len(fired):,} jobs", {"jobs": fired})
         return
+    logs.begin()
     click.echo("The clock is running (stop it with Ctrl-C)", err=True)
     stop = stopping(beside=beside)
     sender = threading.Thread(target=postman.of(context.store, context.settings).run, args=(stop,))

@@ -21,6 +21,7 @@ from web.cli.context import Context, pass_context
 @pass_context
 def worker(context: Context, once: bool, max_minutes: float, max_memory: int, beside: bool) -> None:
     """Run analyses and imports that were asked for in the pages or by the clock."""
+    from web import logs
     from web.jobs.worker import Limits, Worker
 
     limits = Limits(seconds=max_minutes * 60, memory=max_memory << 20)
@@ -32,6 +33,7 @@ def worker(context: Context, once: bool, max_minutes: float, max_memory: int, be
         finally:
             made.close()
         return
+    logs.begin()
     click.echo("The worker is ready (stop it with Ctrl-C)", err=True)
     made.run(stopping(beside=beside))
 

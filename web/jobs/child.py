@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from trials.errors import Invalid, SignpostError, Unavailable
 from trials.jobs import Job
 from trials.store.engine import Store
+from web import logs
 from web.jobs.handlers import HANDLERS, handler
 
 _log = logging.getLogger("signpost.worker")
@@ -111,6 +112,7 @@ def _serve(pipe: Connection, url: str, warm: bool) -> None:  # noqa: FBT001 - sp
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)
+    logs.begin()
     store = Store.open(url)
     if warm:
         _warm()
