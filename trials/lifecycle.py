@@ -118,7 +118,7 @@ def amend(session: Session, trial: Trial, *, actor: str, reason: str) -> registr
         raise SignpostError("an amendment needs its reason", "give it with --reason")
     if plan.plan_hash(trial) == plan.plan_hash(before):
         raise SignpostError("the plan is the same as before", "nothing needs amending")
-    _refuse_touching_allocation(session, row, before, trial)
+    refuse_touching_allocation(session, row, before, trial)
     registry.write_definition(session, row, trial)
     latest = sa.select(sa.func.max(PlanRow.number)).where(PlanRow.trial_id == row.id)
     number = (session.scalar(latest) or 0) + 1
@@ -192,12 +192,21 @@ def _seal(session: Session, row: TrialRow, trial: Trial) -> SealRow:
     return seal
 
 
-def _refuse_touching_allocation(
+def anybody_given(session: Session, trial_id: int) -> bool:
+    """Whether anybody has been assigned to an arm."""
+    query = sa.select(AssignmentRow.unit_id).where(AssignmentRow.trial_id == trial_id).limit(1)
+    return session.scalar(query) is not None
+
+
+def refuse_touching_allocation(
     session: Session, row: TrialRow, before: Trial, after: Trial
 ) -> None:
-    given = session.scalar(sa.select(AssignmentRow.unit_id).where(
-        AssignmentRow.trial_id == row.id).limit(1))  # fmt: skip
-    if given is None:
+    """Refuse an amendment that would touch what people have already been given.
+
+    Raises:
+        SignpostError: people have been assigned, and arms, weights or design would change.
+    """
+    if not anybody_given(session, row.id):
         return
     same = [(a.key, a.weight, a.control) for a in before.arms] == [
         (a.key, a.weight, a.control) for a in after.arms

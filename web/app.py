@@ -36,6 +36,7 @@ from web.pages.assumptions import pages as pages_assumptions
 from web.pages.calendar import pages as pages_calendar
 from web.pages.capacity import pages as pages_capacity
 from web.pages.cases import pages as pages_cases
+from web.pages.changes import pages as pages_changes
 from web.pages.connect import pages as pages_connect
 from web.pages.decisions import pages as pages_decisions
 from web.pages.drafts import pages as pages_drafts
@@ -90,6 +91,7 @@ BLUEPRINTS = (
     pages_papers,
     pages_portfolio,
     pages_acts,
+    pages_changes,
     pages_calendar,
     pages_health,
     pages_uploads,

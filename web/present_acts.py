@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from flask import url_for
 
 from analysis.report import figures
+from trials import registry
+from trials.drafting import drafts
 from trials.drafting.screening import ROLES
 from trials.registry import TrialRecord
 from trials.store.tables import DraftRow, SignOffRow
 from web.access import Permission, may, store
 
 _ROLES: dict[str, str] = {str(role): label for role, label in ROLES.items()}
+_STANDING = {"open": "Being written", "launched": "Locked"}
 _VERDICTS = {"approved": "Agreed", "returned": "Asked for changes"}
 
 
@@ -27,9 +32,45 @@ def acts(record: TrialRecord) -> list[tuple[str, str, str]]:
             (label, url_for("acts.ask", key=record.key, name=name), look)
             for label, name, look in wanted
         ]
-    if may(Permission.EDIT_TRIALS) and record.locked and record.state != "decided":
-        found.append(("Amend the plan", url_for("acts.amending", key=record.key), "secondary"))
+    over = record.state not in (*registry.DRAFT_STATES, "live", "paused")
+    # While it runs the wizard is the usual way: the text is for those who know the file.
+    amends = may(Permission.EDIT_TRIALS) and (over or may(Permission.SEE_STATISTICS))
+    if amends and record.locked and record.state != "decided":
+        label = "Amend the plan" if over else "Amend the plan as a file"
+        found.append((label, url_for("acts.amending", key=record.key), "secondary"))
     return found
+
+
+def change(record: TrialRecord) -> str:
+    """What the button says that leads into the wizard; empty where there is nothing to change."""
+    if not may(Permission.EDIT_TRIALS):
+        return ""
+    if record.state in registry.DRAFT_STATES:
+        return "Write it on in the wizard"
+    return "Change this trial" if record.state in ("live", "paused") else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A draft that a trial was written or changed in: what it was, and where it is read."""
+
+    what: str
+    standing: str
+    href: str
+
+
+def written(key: str) -> list[Written]:
+    """The drafts and sign-off records of a trial, the first first."""
+    with store().read() as session:
+        return [
+            Written(
+                what="A change to the plan" if draft.kind == "amendment" else "The trial",
+                standing=f"{_STANDING.get(draft.state, draft.state)}, "
+                f"last saved by {draft.updated_by}",
+                href=url_for("signoffs.check", number=draft.id),
+            )
+            for draft in drafts.all_of_trial(session, key)
+        ]
 
 
 def approvals(key: str) -> list[tuple[str, str, str]]:

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from trials import audit, registry
 from trials.definition import toml
+from trials.drafting import amending, drafts, signoff, steps
 from trials.drafting import content as contents
-from trials.drafting import drafts, signoff, steps
 from trials.drafting.screening import MAY_SIGN, QUESTIONS, screen
 from trials.errors import Conflict, NotPermitted, SignpostError
 from trials.resources import folder
@@ -298,7 +298,7 @@ def test_a_locked_plan_is_amended_with_its_reason_and_agreement(store):
         assert drafts.start_amendment(session, draft.key, actor=OTHER).id == change.id
     change = ask(store, save(store, change, 1, {"trial.ends": "2099-05-01"}))
     with store.read() as session:
-        (found,) = signoff.changes(session, change)
+        (found,) = amending.changes(session, change)
     assert (found["what"], found["after"]) == ("about.ends", "2099-05-01")
     sign(store, change, "service-manager", by=MANAGER)
     with pytest.raises(SignpostError, match="needs its reason"):

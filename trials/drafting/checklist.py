@@ -45,13 +45,14 @@ def checklist(draft: Draft, screening: Screening, signatures: Sequence[Signature
     lacks = steps.missing(draft.content)
     broken = contents.problems(draft.content)
     trial = None if broken else contents.trial_of(draft.content)
+    amends = draft.kind == "amendment"
     return [
         _complete(lacks, [str(problem) for problem in broken]),
         _allowed(screening),
         _equal_access(draft, screening),
         _agreed(draft, signatures),
-        _timely(trial),
-        _forecast(draft),
+        _timely(trial, begun=amends),
+        *([] if amends else [_forecast(draft)]),
         _listened(draft),
     ]
 
@@ -139,7 +140,7 @@ def _agreed(draft: Draft, signatures: Sequence[Signature]) -> Check:
     )
 
 
-def _timely(trial: Trial | None) -> Check:
+def _timely(trial: Trial | None, *, begun: bool) -> Check:
     title = "The dates lie ahead"
     if trial is None or trial.about.starts is None or trial.about.ends is None:
         return Check(
@@ -158,7 +159,7 @@ def _timely(trial: Trial | None) -> Check:
             step="dates",
             says=f"The last day, {_day(trial.about.ends)}, has passed.",
         )
-    if trial.about.starts < today:
+    if trial.about.starts < today and not begun:
         return Check(
             key="dates",
             title=title,

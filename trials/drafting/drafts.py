@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from trials import audit, clock, registry
-from trials.definition import toml
+from trials.definition import plan, toml
 from trials.definition.model import Trial
 from trials.drafting import content as contents
 from trials.drafting.content import Content
@@ -123,6 +123,7 @@ def start_amendment(session: Session, key: str, *, actor: str) -> Draft:
     )
     content = contents.from_trial(registry.definition_of(row))
     content["workshop"] = dict(before.content.get("workshop", {})) if before else {}
+    content["workshop"]["amends"] = plan.plan_hash(registry.definition_of(row))
     return _insert(session, content, kind="amendment", origin=f"trial {key}", actor=actor)
 
 
@@ -159,6 +160,16 @@ def of_trial(session: Session, key: str) -> Draft | None:
         .limit(1)
     )
     return None if row is None else _draft(row)
+
+
+def all_of_trial(session: Session, key: str) -> list[Draft]:
+    """Every draft that a trial was or is being written or changed in, the first first."""
+    rows = session.scalars(
+        sa.select(DraftRow)
+        .where(DraftRow.key == key, DraftRow.state != "discarded")
+        .order_by(DraftRow.id)
+    )
+    return [_draft(row) for row in rows]
 
 
 def everything(session: Session) -> list[Draft]:

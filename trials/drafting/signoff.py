@@ -14,9 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from trials import audit, clock, lifecycle, registry
-from trials.definition import plan
+from trials.drafting import amending, drafts, forecasts, steps
 from trials.drafting import content as contents
-from trials.drafting import drafts, forecasts, steps
 from trials.drafting.checklist import Check, Signature, checklist
 from trials.drafting.drafts import Draft
 from trials.drafting.screening import MAY_SIGN, ROLES, Role, Screening, screen
@@ -59,7 +58,10 @@ def standing(session: Session, draft: Draft) -> Signoff:
     return Signoff(
         screening=screening,
         signatures=signatures,
-        checks=tuple(checklist(draft, screening, signatures)),
+        checks=(
+            *amending.checks(session, draft),
+            *checklist(draft, screening, signatures),
+        ),
     )
 
 
@@ -183,10 +185,13 @@ def waits_for(session: Session, draft: Draft, *, actor: str, account: str) -> tu
     return tuple(role for role in roles if role not in answered)
 
 
-def launch(session: Session, number: int, *, actor: str, reason: str = "") -> Draft:
+def launch(
+    session: Session, number: int, *, actor: str, reason: str = "", hasten: bool = False
+) -> Draft:
     """Register the trial, keep its forecasts, lock its plan and go live; or amend the locked plan.
 
     Raises:
+        NotPermitted: an amendment lets a result be read sooner, and ``hasten`` is not given.
         Conflict: something on the checklist stands in the way, or the trial is past that point.
         SignpostError: an amendment has no reason, or would touch what people were given.
     """
@@ -199,6 +204,8 @@ def launch(session: Session, number: int, *, actor: str, reason: str = "") -> Dr
         raise Conflict(f"the trial cannot be launched yet: {stops[0].says}", "see the checklist")
     trial = contents.trial_of(draft.content)
     if draft.kind == "amendment":
+        before = registry.definition_of(registry.row_of(session, draft.key, lock=True))
+        amending.refuse_hastening(before, trial, allowed=hasten)
         lifecycle.amend(session, trial, actor=actor, reason=reason)
     else:
         registry.add(session, trial, actor=actor)
@@ -207,15 +214,6 @@ def launch(session: Session, number: int, *, actor: str, reason: str = "") -> Dr
         lifecycle.launch(session, trial.key, actor=actor)
     row.state, row.updated_at, row.updated_by = "launched", clock.now(), actor
     return drafts.load(session, number)
-
-
-def changes(session: Session, draft: Draft) -> list[dict[str, object]]:
-    """What an amendment changes of the locked plan; empty while the draft is not a trial."""
-    if contents.problems(draft.content):
-        return []
-    before = registry.definition_of(registry.row_of(session, draft.key))
-    after = contents.trial_of(draft.content)
-    return plan.changes(plan.document(before), plan.document(after))
 
 
 def _signature(role: Role, row: SignOffRow | None, draft: Draft) -> Signature:

@@ -22,19 +22,21 @@ class Group:
 def groups(content: Content) -> list[Group]:
     """Every step but the last; the wordings themselves are shown elsewhere."""
     return [
-        Group(key=step.key, title=step.title, answers=tuple(_answers(step.key, content)))
+        Group(key=step.key, title=step.title, answers=tuple(answers(step.key, content)))
         for step in steps.STEPS
         if step.key != "check"
     ]
 
 
-def _answers(step: str, content: Content) -> list[tuple[str, str]]:
+def answers(step: str, content: Content) -> list[tuple[str, str]]:
+    """The questions of a step that have an answer, but for the wordings."""
     now = reading.seen(step, content)
     asked = [f for f in questions.of(step, content) if f.kind != "wording"]
-    return [(field.label, words) for field in asked if (words := _words(field, now))]
+    return [(field.label, said) for field in asked if (said := words(field, now))]
 
 
-def _words(field: Field, content: Content) -> str:
+def words(field: Field, content: Content) -> str:
+    """The answer to a question as it is read, with the words of the option chosen."""
     answer = fields.shown(field, content)
     titles = {value: label for value, label, _ in field.options}
     if isinstance(answer, list):

@@ -13,7 +13,8 @@ from analysis.report import figures, view
 from trials import lifecycle, registry
 from trials.definition import plan, toml
 from trials.definition.model import Trial
-from trials.errors import NotFound, NotPermitted, SignpostError
+from trials.drafting.amending import refuse_hastening
+from trials.errors import NotFound, SignpostError
 from trials.store.tables import OutcomeRow
 from web.access import Permission, may, needs, signed_in, store
 from web.filled import Filled, sent
@@ -127,27 +128,11 @@ def _again(key: str, filled: Filled) -> str:
 
 def _amended(key: str, changed: Trial, reason: str) -> ResponseReturnValue:
     with store().write() as session:
-        _keep_the_looks(registry.load(session, key).definition, changed)
+        before = registry.load(session, key).definition
+        refuse_hastening(before, changed, allowed=may(Permission.ADMINISTER))
         lifecycle.amend(session, changed, actor=signed_in().email, reason=reason)
     flash("The plan is amended. The plan before it is kept beside it.")
     return redirect(url_for("trials.trial", key=key), 303)
-
-
-def _keep_the_looks(before: Trial, changed: Trial) -> None:
-    """Refuse an officer who would read a result sooner than the plan said.
-
-    Raises:
-        NotPermitted: the end comes forward or the looks change, and this is no administrator.
-    """
-    first, then = before.about.ends, changed.about.ends
-    sooner = first is not None and (then is None or then < first)
-    if (sooner or before.analysis.looks != changed.analysis.looks) and not may(
-        Permission.ADMINISTER
-    ):
-        raise NotPermitted(
-            "an earlier end or other looks would let a result be read sooner than was agreed",
-            "ask an administrator to make this amendment",
-        )
 
 
 def _amending(

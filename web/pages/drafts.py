@@ -7,13 +7,13 @@ from flask.typing import ResponseReturnValue
 
 from trials import resources
 from trials.definition import toml
+from trials.drafting import amending, drafts, signoff, steps
 from trials.drafting import content as contents
-from trials.drafting import drafts, signoff, steps
 from trials.drafting.content import Content
 from trials.drafting.drafts import Clash, Draft
-from trials.errors import Invalid, NotFound
+from trials.errors import Conflict, Invalid, NotFound
 from web.access import Permission, needs, signed_in, store
-from web.drafting import beside, fields, questions, reading
+from web.drafting import beside, changing, fields, questions, reading, summary
 from web.filled import Filled, sent
 
 pages = Blueprint("drafting", __name__)
@@ -70,9 +70,10 @@ def overview(number: int) -> str:
         draft = drafts.load(session, number)
         history = drafts.history(session, number)[:10]
         agreed = signoff.standing(session, draft)
+        changed = changing.of(session, draft)
     lacks = steps.missing(draft.content)
     return render_template("pages/drafts/overview.html", draft=draft, steps=steps.STEPS,
-                           lacks=lacks, history=history, agreed=agreed,
+                           lacks=lacks, history=history, agreed=agreed, changed=changed,
                            titles={s.key: s.title for s in steps.STEPS})  # fmt: skip
 
 
@@ -106,7 +107,13 @@ def save(number: int, step: str) -> ResponseReturnValue:
     with store().read() as session:
         draft = drafts.load(session, number)
         base = _base(draft)
+        fixed = amending.fixed(session, draft)
         was = drafts.as_it_was(session, number, base)
+    if fixed and (step == "draw" or _arms_asked(was, step)):
+        raise Conflict(
+            "versions have been given out, so neither they nor how they are spread can change",
+            "stop this trial and start another",
+        )
     values, wrong = reading.read(step, was, request.form)
     if wrong:
         return _step_page(draft, step, was, wrong, {}, base=base), 422
@@ -231,9 +238,11 @@ def _step_page(
         )
     with store().read() as session:
         shown = beside.of(step, draft.content, session)
+        fixed = amending.fixed(session, draft)
     return render_template(
         "pages/drafts/step.html", draft=draft, step=steps.step(step), fields=asked, answers=answers,
         filled=Filled({}, problems), rivals=rivals, base=base or draft.version, beside=shown,
         place=[s.key for s in steps.STEPS].index(step) + 1, count=len(steps.STEPS),
-        lacks=steps.missing(draft.content).get(step, []),
+        lacks=steps.missing(draft.content).get(step, []), fixed=fixed,
+        told=summary.answers(step, draft.content),
     )  # fmt: skip

@@ -11,9 +11,9 @@ from trials.drafting import drafts, signoff, steps
 from trials.drafting.drafts import Draft
 from trials.drafting.screening import ROLES
 from trials.drafting.signoff import Verdict
-from trials.errors import Conflict, SignpostError
+from trials.errors import Conflict, NotPermitted, SignpostError
 from web.access import Permission, may, needs, signed_in, store
-from web.drafting import beside, sizing, summary
+from web.drafting import beside, changing, sizing, summary
 from web.filled import Filled, sent
 
 pages = Blueprint("signoffs", __name__)
@@ -67,33 +67,49 @@ def sign(number: int) -> ResponseReturnValue:
 @needs(Permission.RUN_TRIALS)
 def confirm(number: int) -> str:
     """What launching does, before it is done."""
-    with store().read() as session:
-        draft = drafts.load(session, number)
-        agreed = signoff.standing(session, draft)
-    return render_template("pages/drafts/launch.html", draft=draft, agreed=agreed, filled=Filled())
+    return _launching(number, Filled())
 
 
 @pages.post("/drafts/<int:number>/launch")
 @needs(Permission.RUN_TRIALS)
 def launch(number: int) -> ResponseReturnValue:
-    """Register the trial and lock its plan."""
+    """Register the trial and lock its plan, or change the plan of a running one."""
     filled = sent()
+    if _reason_missing(number, filled):
+        return _launching(number, filled.wrong("reason", "Say why the plan changes")), 422
     try:
         with store().write() as session:
             _refuse_changed(drafts.load(session, number), filled["saw"])
             draft = signoff.launch(
-                session, number, actor=signed_in().email, reason=filled["reason"]
-            )
+                session, number, actor=signed_in().email, reason=filled["reason"],
+                hasten=may(Permission.ADMINISTER),
+            )  # fmt: skip
+    except NotPermitted as failure:
+        return _launching(number, filled.wrong("", failure)), failure.status
     except SignpostError as failure:
-        with store().read() as session:
-            draft = drafts.load(session, number)
-            agreed = signoff.standing(session, draft)
-        shown = filled.wrong("", failure)
-        return render_template(
-            "pages/drafts/launch.html", draft=draft, agreed=agreed, filled=shown
-        ), 409
-    flash("The trial is launched and its plan is locked.")
+        return _launching(number, filled.wrong("", failure)), 409
+    if draft.kind == "amendment":
+        flash("The plan is changed. The plan before it is kept beside it.")
+    else:
+        flash("The trial is launched and its plan is locked.")
     return redirect(url_for("trials.trial", key=draft.key), 303)
+
+
+def _reason_missing(number: int, filled: Filled) -> bool:
+    with store().read() as session:
+        return drafts.load(session, number).kind == "amendment" and not filled["reason"]
+
+
+def _launching(number: int, filled: Filled) -> str:
+    with store().read() as session:
+        draft = drafts.load(session, number)
+        agreed = signoff.standing(session, draft)
+        changed = changing.of(session, draft)
+    hastens = any(check.key == "looks" for check in agreed.checks)
+    return render_template(
+        "pages/drafts/launch.html", draft=draft, agreed=agreed, filled=filled, changed=changed,
+        for_administrator=hastens and not may(Permission.ADMINISTER),
+    )  # fmt: skip
 
 
 def _refuse_changed(draft: Draft, saw: str) -> None:
@@ -108,6 +124,7 @@ def _page(number: int, filled: Filled) -> str:
         agreed = signoff.standing(session, draft)
         roles = signoff.may_sign(session, draft, actor=user.email, account=user.role)
         clashes = beside.clashes(draft.content, session)
+        changed = changing.of(session, draft)
         shown = {(s.role, s.by, s.at) for s in agreed.signatures}
         earlier = [
             one
@@ -118,7 +135,7 @@ def _page(number: int, filled: Filled) -> str:
         filled = Filled({"role": roles[0]})
     return render_template(
         "pages/drafts/check.html", draft=draft, agreed=agreed, names=ROLES, filled=filled,
-        earlier=earlier,
+        earlier=earlier, changed=changed,
         roles=[(r, ROLES[r], "") for r in roles], groups=summary.groups(draft.content),
         problems=beside.problems(draft.content), lacks=steps.missing(draft.content),
         size=sizing.of(draft.content), clashes=clashes, previews=beside.previews(draft.content),

@@ -62,7 +62,8 @@ def trial(key: str) -> str:
     result = catalogue().result(key) if may(Permission.SEE_RESULTS) else None
     return render_template(
         "pages/trial.html", page=present.page(record, result), acts=present_acts.acts(record),
-        approvals=present_acts.approvals(key),
+        approvals=present_acts.approvals(key), change=present_acts.change(record),
+        written=present_acts.written(key),
     )  # fmt: skip
 
 
