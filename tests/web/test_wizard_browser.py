@@ -28,6 +28,22 @@ def test_every_page_of_the_wizard_is_accessible_and_fits(browser, site, width):
                 )
             accessible(page)
             no_sideways_scroll(page)
+        page.goto(f"{site}/trials/fresh")
+        accessible(page)
+        no_sideways_scroll(page)
+        page.get_by_role("button", name="Change this trial").click()
+        at = page.url
+        page.goto(f"{at}/dates")
+        page.get_by_label("Year").last.fill(f"{2090 + width % 7}")
+        page.get_by_role("button", name="Save and continue").click()
+        for step in ("", "/versions", "/draw", "/check", "/launch"):
+            page.goto(at + step)
+            if folder := os.environ.get("SIGNPOST_SCREENSHOTS"):
+                page.screenshot(
+                    path=f"{folder}/change-{width}{step.replace('/', '-')}.png", full_page=True
+                )
+            accessible(page)
+            no_sideways_scroll(page)
         assert unexpected(seen.said) == []
 
 
