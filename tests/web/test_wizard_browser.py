@@ -34,7 +34,7 @@ def test_every_page_of_the_wizard_is_accessible_and_fits(browser, site, width):
         page.get_by_role("button", name="Change this trial").click()
         at = page.url
         page.goto(f"{at}/dates")
-        page.get_by_label("Year").last.fill(f"{2090 + width % 7}")
+        page.get_by_label("Year").last.fill(f"{2027 + width % 7}")
         page.get_by_role("button", name="Save and continue").click()
         for step in ("", "/versions", "/draw", "/check", "/launch"):
             page.goto(at + step)
