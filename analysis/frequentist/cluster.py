@@ -27,6 +27,9 @@ from analysis.tables import Floats, Ints
 
 CRKind = Literal["CR0", "CR1", "CR2", "CR3"]
 
+FEW = 3.0
+"""Below this many degrees of freedom a cluster-robust p-value is not given: redraw instead."""
+
 _CHUNK = 4096
 _LARGEST = 3e7
 _UNIT = 1e-8

@@ -9,16 +9,13 @@ import numpy as np
 
 from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.arms import ArmMean, arm_means
-from analysis.frequentist.cluster import Robust, cr_covariance, nest
+from analysis.frequentist.cluster import FEW, Robust, cr_covariance, nest
 from analysis.frequentist.comparison import Comparison, compare
 from analysis.frequentist.proportions import Count, is_binary, koopman, newcombe
 from analysis.frequentist.regression import fit, hc_covariance
 from analysis.tables import Grouped
 
 __all__ = ["ArmMean", "arm_means", "difference", "fieller", "interval", "ratio"]
-
-FEW = 3.0
-"""Below this many degrees of freedom a cluster-robust p-value is not given: redraw instead."""
 
 _ROUNDING = 1e-6
 _NOTHING = 1e-12

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special
 
-from analysis.frequentist.difference import FEW
+from analysis.frequentist.cluster import FEW
 from analysis.frequentist.dunnett import critical_value, lambdas_of
 from analysis.frequentist.sequential import Look, boundaries, inflation, with_futility
 from analysis.frequentist.spending import Spending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from math import ceil, hypot, sqrt
 
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from signed import client_of
@@ -80,16 +81,18 @@ def test_steps_are_counted_and_last_as_long_as_they_last(officer):
             "workshop-sizing-clusters": "4",
         },
     )
-    # Hussey and Hughes (2007), equation 8, for the teams that the page asks for.
-    teams, steps, mean = whole(facts["Teams in all"]), 5, (0.31 * 0.69 + 0.26 * 0.74) / 2
-    within, between = mean * 0.98 / 40, mean * 0.02
-    per, t = teams / steps, steps + 1
-    u, w = per * 15, per**2 * 55
-    v = per * 55
-    variance = teams * within * (within + t * between) / (
-        (teams * u - w) * within + (u**2 + teams * t * u - t * w - teams * v) * between
-    )  # fmt: skip
-    assert 0.05 / sqrt(variance) >= Z
+    # The effect's variance where each team and each period has a level of its own, by least squares.
+    teams, steps = whole(facts["Teams in all"]), 5
+    mean = (0.31 * 0.69 + 0.26 * 0.74) / 2 * 0.98 / 40
+
+    def error(per):
+        treated = np.repeat(np.arange(6) > np.arange(steps)[:, None], per, axis=0).astype(float)
+        own = treated - treated.mean(0) - treated.mean(1, keepdims=True) + treated.mean()
+        return sqrt(mean / (own**2).sum())
+
+    # The page uses t for the degrees of freedom that a robust error has, which asks for a few more.
+    assert 0.05 / error(teams // steps) >= Z
+    assert 0.05 / error(teams // steps - 2) < Z
     assert teams % steps == 0
     assert "in 5 steps: about 12 weeks" in says
     assert "4 teams are too few: there must be at least 5." in says

@@ -116,6 +116,8 @@ def _of_groups(content: Content) -> list[Field]:
     unit, group = drawn(content), together(content)
     wedge = get(content, "design.kind") == "stepped-wedge"
     each = " in one step" if wedge else ""
+    # In steps every group is compared with itself, so that what its members share drops out.
+    tells = "fewer" if wedge else "more"
     return [
         Field(
             path="workshop.sizing.cluster_size",
@@ -132,8 +134,8 @@ def _of_groups(content: Content) -> list[Field]:
             width=_NARROW,
             span=(0, 0.99),
             hint="From 0 (no more alike than anybody) to nearly 1 (all the same). The more alike, "
-            f"the more {many(group)} you need. If you do not know it, leave it empty: {ALIKE:g} is "
-            "used. An analyst can work it out from last year’s figures.",
+            f"the {tells} {many(group)} you need. If you do not know it, leave it empty: {ALIKE:g} "
+            "is used. An analyst can work it out from last year’s figures.",
         ),
         Field(
             path="workshop.sizing.clusters",
@@ -152,7 +154,7 @@ def _steps(content: Content) -> Field:
         label=f"In how many steps the {many(together(content))} change over",
         kind="whole",
         width=_NARROW,
-        span=(2, 100),
+        span=(2, 52),
         hint="Before the first step all have today’s version; after the last all have the new one.",
     )
 

@@ -40,7 +40,7 @@ def groups(content: Content, request: PowerRequest) -> Size:
     says += f": about {weeks(answer.weeks)} at your volumes." if answer.weeks else "."
     if answer.weeks is None:
         says += f" {ASK_WEEKLY}"
-    notes = [*_if_more_alike(request, answer, group, alike), *_with_groups(content, request)]
+    notes = [*_if_nobody_knows(request, answer, group, alike), *_with_groups(content, request)]
     if (answer.clusters or 0) < 20:
         notes.append(
             f"With fewer than 20 {many(group)} a single unusual one weighs much: "
@@ -85,7 +85,7 @@ def wedge(content: Content, request: PowerRequest) -> Size:
         says += f": about {weeks(took)} from the first day to the last."
     else:
         says += ". Say in the step on who is drawn how long a step lasts, to see how long it takes."
-    notes = [*_if_more_alike(request, answer, group, alike), *_with_groups(content, request)]
+    notes = [*_if_nobody_knows(request, answer, group, alike), *_with_groups(content, request)]
     if steps and dated and int(steps) != dated:
         notes.append(
             f"Your dates and the length of a step make {dated} steps, not {steps}: change the one "
@@ -97,8 +97,8 @@ def wedge(content: Content, request: PowerRequest) -> Size:
             "on safeguards."
         )
     notes.append(
-        f"This takes how alike they are as known. With few {many(group)} the real chance "
-        "is some points lower: ask an analyst to rehearse it."
+        f"This holds where {request.unit} of one {group} are as alike from step to step as within "
+        f"one. Where a {group} drifts, plan for more {many(group)}."
     )
     return Size(
         says=says,
@@ -129,16 +129,17 @@ def _clustered(content: Content, request: PowerRequest) -> tuple[PowerRequest, s
     return replace(request, icc=alike, cluster_size=per), words
 
 
-def _if_more_alike(
+def _if_nobody_knows(
     request: PowerRequest, answer: PowerAnswer, group: str, alike: str
 ) -> tuple[str, ...]:
     """What a figure that nobody gave would cost if it were wrong."""
     if "no figure" not in alike:
         return ()
-    more = 0.05
-    worse = plan(replace(request, icc=more, weekly=None))
+    # In steps a group is compared with itself: there it is the less alike who need more.
+    worst = 0.0 if request.wedge else 0.05
+    worse = plan(replace(request, icc=worst, clusters=None, weekly=None))
     says = (
-        f"Nobody has said how alike they are. At {more:g} instead of {ALIKE:g} you would need "
+        f"Nobody has said how alike they are. At {worst:g} instead of {ALIKE:g} you would need "
         f"about {worse.clusters:,} {many(group)} instead of {answer.clusters:,}."
     )
     return (says,)
