@@ -16,7 +16,7 @@ import numpy as np
 from analysis.chase import first_chase
 from analysis.estimates import Absent, to_json
 from analysis.estimation import Contrast
-from analysis.estimators import few_clusters, wild
+from analysis.estimators import few_clusters, too_uneven, wild
 from analysis.frequentist.complier import Complier, complier_effect
 from analysis.frequentist.counts import negative_binomial, overdispersion, quasi_poisson_ratio
 from analysis.frequentist.missing import inverse_probability, lee_bounds
@@ -172,7 +172,7 @@ def _clusters(
 ) -> dict[str, Any]:
     if metric.kind == "ratio" or trial.design.kind == "stepped-wedge":
         return {}
-    if metric.role != "primary" or not few_clusters(table, arm):
+    if metric.role != "primary" or not few_clusters(table, arm) or too_uneven(table, arm):
         return {}
     return {"wild_bootstrap": to_json(wild(table, arm, level=level))}
 

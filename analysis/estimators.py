@@ -33,7 +33,7 @@ from analysis.frequentist.survival import (
     restricted_mean_ratio,
 )
 from analysis.precision import planned_interval, small_sample
-from analysis.tables import Grouped, LifeTable
+from analysis.tables import Floats, Grouped, LifeTable
 from trials.definition.model import Metric, Trial
 
 Outcome = Estimate | Absent
@@ -42,6 +42,12 @@ FEW_CLUSTERS = 40
 
 UNSEGMENTED = frozenset({"ratio", "time-to-event"})
 """Kinds of metric that are not compared between segments."""
+
+DOZEN, MOST_SPREAD = 12, 0.5
+UNEVEN = (
+    "with fewer than a dozen clusters of very unequal sizes CR2 is used instead of the bootstrap, "
+    "which rejects too often there; a randomisation p-value is exact"
+)
 
 _SEED, _DRAWS = 20260401, 1999
 _NORMAL = 1.959963984540054
@@ -69,9 +75,12 @@ def _of_means(
     """A difference in means, as the plan wants it for unknown outcomes, clusters and shares."""
     if metric.missing == "inverse-probability" and _some_missing(table):
         return inverse_probability(table, arm, level=level)
-    if trial.analysis.few_clusters == "wild-bootstrap" and few_clusters(table, arm):
+    named = trial.analysis.few_clusters == "wild-bootstrap" and few_clusters(table, arm)
+    if named and not too_uneven(table, arm):
         return wild(table, arm, level=level)
     found = difference(table, arm, level=level, adjust=adjust)
+    if named and isinstance(found, Estimate):
+        return replace(found, notes=(*found.notes, UNEVEN))
     if adjust:
         return found
     asked = planned_interval(trial.analysis.interval, metric, table, arm, found, level=level)
@@ -117,10 +126,22 @@ def arms_of(metric: Metric, table: Grouped) -> list[ArmMean]:
 
 def few_clusters(table: Grouped, arm: int) -> bool:
     """Whether the two arms have few clusters, so that asymptotics are to be doubted."""
+    return table.cluster is not None and len(_sizes(table, arm)) <= FEW_CLUSTERS
+
+
+def too_uneven(table: Grouped, arm: int) -> bool:
+    """Whether clusters are so few and unequal that the bootstrap rejects true nulls too often."""
+    sizes = _sizes(table, arm)
+    return len(sizes) < DOZEN and float(sizes.std()) > MOST_SPREAD * float(sizes.mean())
+
+
+def _sizes(table: Grouped, arm: int) -> Floats:
+    """The units in each cluster of the two arms."""
     if table.cluster is None:
-        return False
+        raise ValueError("the table has no clusters")
     two = np.isin(table.arm, (arm, table.control)) & (table.n > 0) & (table.cluster.codes >= 0)
-    return len(np.unique(table.cluster.codes[two])) <= FEW_CLUSTERS
+    _, into = np.unique(table.cluster.codes[two], return_inverse=True)
+    return np.bincount(into, table.n[two]).astype(float)
 
 
 def wild(table: Grouped, arm: int, *, level: float) -> Outcome:

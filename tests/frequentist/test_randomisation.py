@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from analysis.estimators import UNEVEN, difference_of
 from analysis.frequentist.bootstrap import wild_cluster, wild_cluster_fit
 from analysis.frequentist.cluster import nest
 from analysis.frequentist.comparison import compare
@@ -16,6 +17,7 @@ from analysis.frequentist.randomisation import (
     randomisation_test,
 )
 from analysis.frequentist.regression import Cells, Functional
+from trials.definition import toml
 
 MAIZE = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48.0])
 
@@ -164,7 +166,10 @@ def clustered(seed, clusters=9):
 
 
 def by_rows(y, design, g, column, null=0.0):
-    """The restricted wild cluster bootstrap with all sign changes, straight from its definition."""
+    """The restricted wild cluster bootstrap with all sign changes, straight from its definition.
+
+    Each cluster's errors are from the fit without it (WCR-S).
+    """
     bread = np.linalg.inv(design.T @ design)
 
     def t(outcome, at):
@@ -176,8 +181,11 @@ def by_rows(y, design, g, column, null=0.0):
     rest = np.delete(design, column, axis=1)
     offset = y - null * design[:, column]
     inner = rest @ np.linalg.lstsq(rest, offset, rcond=None)[0] + null * design[:, column]
-    left = y - inner
     names = np.unique(g)
+    left = np.zeros(len(y))
+    for c in names:
+        beta = np.linalg.lstsq(rest[g != c], offset[g != c], rcond=None)[0]
+        left[g == c] = (offset - rest @ beta)[g == c]
     others = []
     for signs in itertools.product([-1, 1], repeat=len(names)):
         flip = np.array(signs)[np.searchsorted(names, g)]
@@ -235,6 +243,38 @@ def test_wild_bootstrap_of_few_clusters_keeps_its_size(rows):
         plain += abs(got.estimate) > 1.96 * got.se
     assert rejected / 500 < 0.05 + 0.03
     assert plain / 500 > 0.12
+
+
+@pytest.mark.parametrize(("large", "says"), [(100, "CR2"), (24, "wild cluster bootstrap")])
+def test_a_plan_that_names_the_bootstrap_gets_cr2_where_few_clusters_are_very_unequal(
+    rows, large, says
+):
+    g = np.repeat(np.arange(8), [large, 16, 16, 16, 16, 16, 16, 16])
+    y = np.random.default_rng(2).normal(size=len(g))
+    plan = toml.read("""
+[trial]
+key = "t"
+title = "T"
+[design]
+kind = "cluster"
+cluster = "home"
+[[arms]]
+key = "c"
+control = true
+[[arms]]
+key = "t"
+[[metrics]]
+key = "m"
+role = "primary"
+kind = "mean"
+source = "outcomes"
+[analysis]
+few_clusters = "wild-bootstrap"
+""")
+    table = rows((g % 2).astype(int), y, cluster=g)
+    got = difference_of(plan, plan.primary, table, 1, level=0.95)
+    assert says in got.method
+    assert (UNEVEN in got.notes) == (says == "CR2")
 
 
 def test_five_clusters_cannot_reject(rows):
