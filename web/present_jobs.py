@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -70,15 +70,15 @@ def lines(found: Sequence[Job]) -> list[Line]:
     ]  # fmt: skip
 
 
-def page(job: Job) -> Page:
-    """The page of one job."""
+def page(job: Job, *, statistics: bool = False) -> Page:
+    """The page of one job; with ``statistics`` it has the figures that only analysts are shown."""
     result = job.result or {}
     trial = job.payload.get("trial")
     return Page(
         id=job.id, title=handlers.title(job.kind), about=job.subject, state=_state(job),
         over=job.over, says=_says(job), percent=job.percent if job.state == "running" else None,
         facts=_facts(job), error=_error(job), problems=_problems(result),
-        outcome=_outcome(result) if job.state == "done" else (),
+        outcome=_outcome(result, statistics=statistics) if job.state == "done" else (),
         files=tuple(result.get("files", ())) if job.state == "done" else (),
         trial=str(trial) if trial else None,
         has_report=job.state == "done" and "run" in result,
@@ -170,11 +170,28 @@ def _place(problem: dict[str, Any]) -> str:
     return f"line {problem['line']}: " if problem.get("line") else ""
 
 
-def _outcome(result: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """An import's counts."""
+def _outcome(result: dict[str, Any], *, statistics: bool) -> tuple[tuple[str, str], ...]:
+    """An import's counts, and how far the coders of a sample agree."""
     names = {"rows": "Rows read", "added": "New", "unchanged": "Known already",
              "corrected": "Corrected", "refused": "Refused"}  # fmt: skip
     counts = [(label, f"{result[key]:,}") for key, label in names.items() if key in result]
     arms = [(f"In arm {arm}", f"{n:,}") for arm, n in (result.get("arms") or {}).items()]
     notes = [("Note", figures.sentence(note)) for note in result.get("notes", ())]
-    return (*counts, *arms, *notes)
+    coded = result.get("agreement")
+    every = [("The two coders", coded)] if coded else []
+    every += [(f"In arm {one['arm']}", one) for one in (coded or {}).get("arms", ())]
+    told = [(name, _agreement(one, statistics=statistics)) for name, one in every]
+    return (*counts, *arms, *told, *notes)
+
+
+def _agreement(found: Mapping[str, Any], *, statistics: bool) -> str:
+    """How many contacts were coded alike; kappa for those who read statistics."""
+    of = figures.counted(found["contacts"], "contact")
+    alike = f"gave the same code to {found['agreed']:,} of {of}"
+    if not statistics:
+        return alike
+    kappa = found["kappa"]
+    said = kappa["why"] if "why" in kappa else (
+        f"Cohen’s kappa {kappa['estimate']:.2f}, 95% interval {kappa['low']:.2f} to "
+        f"{kappa['high']:.2f}")  # fmt: skip
+    return f"{alike}; {said}"

@@ -26,6 +26,7 @@ _PLAIN = {
     "assignments": ("arm", "assigned_at"),
     "exposures": ("exposed_at", "arm"),
     "outcomes": ("metric", "value", "observed_at"),
+    "codings": ("first", "second", "arm"),
 }
 _NAMING = frozenset({"contact_id", "unit", *KINDS})
 

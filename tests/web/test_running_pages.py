@@ -15,13 +15,16 @@ from signed import hidden, submit
 
 from analysis import health
 from trials import jobs, lifecycle, registry
+from trials.contacts import batch
+from trials.errors import Invalid
 from trials.online import service
+from trials.people.identifiers import Hasher
 from trials.store import migrate
 from trials.store.engine import Store
 from trials.store.tables import TurnedAwayRow
 from web import present_health
 from web.app import create_app
-from web.jobs import uploads
+from web.jobs import intake, uploads
 
 LIST = b"unit,phone,band,instalments\nA1,07700900123,A,yes\nA2,07700900456,B,no\n"
 
@@ -148,6 +151,52 @@ def test_an_unknown_log_is_mapped_once_and_known_the_next_time(client_as, store)
     assert b"07700900123" not in page.data
     assert "31/01/2026 10:00" in text(page)
     assert "front-desk" in text(officer.get(look()))
+
+
+def test_a_sample_coded_twice_is_kept_and_only_analysts_read_its_kappa(
+    client_as, app, store, monkeypatch
+):
+    """The table of 20, 5, 10 and 15 contacts whose kappa is 0.4 in the textbooks."""
+    home = app.extensions["settings"].home
+    monkeypatch.setenv("SIGNPOST_HOME", str(home))
+    made(store, "coding-twice", lifecycle.launch)
+    officer, path = client_as("officer"), "/trials/coding-twice/uploads/codings"
+    chase = "progress-chasing"
+    pairs = ([f"{chase},{chase}"] * 20 + [f"{chase},value"] * 5 + [f"value,{chase}"] * 10
+             + ["value,value"] * 15)  # fmt: skip
+    contacts = [{"contact_id": f"C{i}", "occurred_at": "2026-04-02T10:00:00Z", "channel": "phone",
+                 "outcome": "handled", "phone": f"0207946{i:04}"} for i in range(50)]  # fmt: skip
+    batch.add_batch(store, contacts, source="phone", hasher=Hasher(b"k" * 32), actor="t")
+
+    def taken(rows):
+        file = "contact_id,first,second\n" + "".join(f"{row}\n" for row in rows)
+        fields = {**hidden(officer.get(path)), "file": (io.BytesIO(file.encode()), "twice.csv")}
+        looked = officer.post(path, data=fields, content_type="multipart/form-data").location
+        page = text(officer.get(looked))
+        assert "The codes in the file are" in page
+        assert "progress-chasing" in page
+        return submit(officer, looked, {"do": "take", "source": ""}).location
+
+    rows = [f"C{i},{pair}" for i, pair in enumerate(pairs)]
+    where = taken(rows)
+
+    def claimed():
+        with store.write() as session:
+            while (job := jobs.claim(session, "w")).kind != "import-codings":
+                pass
+        return job
+
+    job = claimed()
+    found = intake.codings(job, store, lambda *_: None)
+    with store.write() as session:
+        jobs.finish(session, job, found)
+    assert "gave the same code to 35 of 50 contacts" in text(officer.get(where))
+    assert "kappa" not in text(officer.get(where))
+    assert "Cohen’s kappa 0.40" in text(client_as("analyst").get(where))
+    taken([*rows, "C99,value,value", "C1,value,nonsense"])
+    with pytest.raises(Invalid, match="'nonsense' is no code") as refused:
+        intake.codings(claimed(), store, lambda *_: None)
+    assert [problem.line for problem in refused.value.problems] == [53]
 
 
 def test_a_large_upload_does_not_fill_the_memory(client_as, app, store, tmp_path: Path):

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import files
-from trials.contacts.agreement import Accuracy
+from trials import clock, files
+from trials.contacts import reasons
+from trials.contacts.agreement import Accuracy, Interval, NotKnown, cross_table, kappa
 from trials.contacts.record import CATEGORIES
 from trials.contacts.taxonomy import Taxonomy
 from trials.errors import Invalid, Problem
@@ -29,7 +30,7 @@ from trials.store.tables import ContactRow, SecondCodingRow, SourceRow
 
 NOT_AVOIDABLE: Final = frozenset({"value", "unclassified"})
 UNCLASSIFIED: Final = "unclassified"
-_REMEDY = f"use one of {', '.join(CATEGORIES)}, or --source for wrap codes that are mapped"
+_REMEDY = f"use one of {', '.join(CATEGORIES)}, or name the system whose wrap codes these are"
 _CHUNK = 500
 PLAIN: Final[Mapping[str, str]] = {name: name for name in CATEGORIES}
 
@@ -53,6 +54,13 @@ class Mapped:
         """The category; ``None`` for a code that is not mapped."""
         found = self.taxonomy.resolve(self.source, code, self.day)
         return PLAIN.get(code) if found is None else found.category
+
+
+def categories(session: Session, source: str | None) -> Categories:
+    """What a sample's codes are read by: today's mapping of ``source``, or categories as such."""
+    if source is None:
+        return PLAIN
+    return Mapped(reasons.load(session), source, clock.london(clock.now()).date())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,33 @@ def accuracy(pairs: Iterable[tuple[str, str, int]]) -> Accuracy:
         true_positives=seen[True, True], positives=seen[True, True] + seen[False, True],
         true_negatives=seen[False, False], negatives=seen[False, False] + seen[True, False],
     )  # fmt: skip
+
+
+def agreement(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """How far the two coders agree: in all, and in ``arms`` by each arm that the rows name.
+
+    ``contacts``, ``agreed``, ``kappa`` (or why there is none), and ``sensitivity`` and
+    ``specificity`` of the first coder against the second (``None``: nothing to tell them by).
+    """
+    of = {arm: [p for p in pairs if p.arm == arm] for arm in sorted({p.arm for p in pairs} - {""})}
+    return {**_agreed(pairs), "arms": [{"arm": arm, **_agreed(some)} for arm, some in of.items()]}
+
+
+def _agreed(pairs: Sequence[Pair]) -> dict[str, Any]:
+    found = accuracy((pair.first, pair.second, 1) for pair in pairs)
+    table = cross_table([p.first for p in pairs], [p.second for p in pairs])
+    return {
+        "contacts": len(pairs), "agreed": int(table.trace()), "kappa": told(kappa(table)),
+        "sensitivity": found.sensitivity if found.positives else None,
+        "specificity": found.specificity if found.negatives else None,
+    }  # fmt: skip
+
+
+def told(found: Interval | NotKnown) -> dict[str, Any]:
+    """An estimate as a document holds it, or why there is none."""
+    if isinstance(found, NotKnown):
+        return {"absent": found.code, "why": found.why}
+    return asdict(found)
 
 
 def digest(contact: str) -> bytes:
@@ -177,7 +212,7 @@ def _problems(pairs: Sequence[Pair], held: Mapping[bytes, int]) -> list[Problem]
         elif held.get(digest(pair.contact), 0) == 0:
             says, remedy = "the contact is not in the log", "import its contact log first"
         elif held[digest(pair.contact)] > 1:
-            says, remedy = "several systems have a contact of that id", "name one with --source"
+            says, remedy = "several systems have a contact of that id", "name the system"
         if says:
             found.append(Problem(f"line {pair.line}", says, remedy, pair.line))
         seen.add(pair.contact)

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from trials import clock
-from trials.contacts import reasons, second_coding
-from trials.contacts.agreement import (
-    Accuracy,
-    Interval,
-    NotKnown,
-    corrected_share,
-    cross_table,
-    kappa,
-)
-from trials.contacts.second_coding import PLAIN, Categories, Mapped, Pair
+from trials.contacts import second_coding
+from trials.contacts.agreement import corrected_share
 from web.cli.context import Context, json_option, pass_context, say
 
 
@@ -49,8 +39,10 @@ def coding(
         raise click.UsageError("--avoidable and --contacts go together")
     if avoidable is not None and contacts is not None and avoidable > contacts:
         raise click.UsageError("--avoidable cannot be more than --contacts")
-    pairs = second_coding.read(file, _categories(context, source))
-    found = _found(pairs)
+    with context.store.read() as session:
+        known = second_coding.categories(session, source)
+    pairs = second_coding.read(file, known)
+    found = second_coding.agreement(pairs)
     kept = ""
     if keep:
         report = second_coding.keep(context.store, file, pairs, source=source, actor=context.actor)
@@ -59,43 +51,10 @@ def coding(
         kept = (f"\nKept beside the log: {report.added:,} new, {report.corrected:,} corrected, "
                 f"{report.unchanged:,} as before")  # fmt: skip
     if avoidable is not None and contacts is not None:
-        found["corrected"] = _json(corrected_share(avoidable, contacts, _accuracy(pairs)))
+        accuracy = second_coding.accuracy((pair.first, pair.second, 1) for pair in pairs)
+        share = corrected_share(avoidable, contacts, accuracy)
+        found["corrected"] = second_coding.told(share)
     say(context, _told(found) + kept, {"file": file.name, **found})
-
-
-def _categories(context: Context, source: str | None) -> Categories:
-    if source is None:
-        return PLAIN
-    with context.store.read() as session:
-        return Mapped(reasons.load(session), source, clock.london(clock.now()).date())
-
-
-def _accuracy(pairs: Sequence[Pair]) -> Accuracy:
-    return second_coding.accuracy((pair.first, pair.second, 1) for pair in pairs)
-
-
-def _found(pairs: Sequence[Pair]) -> dict[str, Any]:
-    of = {"": list(pairs)} | {arm: [p for p in pairs if p.arm == arm]
-                              for arm in sorted({p.arm for p in pairs} - {""})}  # fmt: skip
-    every = [_one(arm, some) for arm, some in of.items()]
-    return {**every[0], "arms": every[1:]}
-
-
-def _one(arm: str, pairs: Sequence[Pair]) -> dict[str, Any]:
-    accuracy = _accuracy(pairs)
-    table = cross_table([p.first for p in pairs], [p.second for p in pairs])
-    return {
-        **({"arm": arm} if arm else {}),
-        "contacts": len(pairs), "agreed": int(table.trace()), "kappa": _json(kappa(table)),
-        "sensitivity": accuracy.sensitivity if accuracy.positives else None,
-        "specificity": accuracy.specificity if accuracy.negatives else None,
-    }  # fmt: skip
-
-
-def _json(found: Interval | NotKnown) -> dict[str, Any]:
-    if isinstance(found, NotKnown):
-        return {"absent": found.code, "why": found.why}
-    return asdict(found)
 
 
 def _told(found: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Files taken in by a worker: the very functions that the command line calls.
 
 ``payload``: ``file`` (the token of the upload), ``trial`` where the file belongs to one, and if
-wanted ``keep_good_rows``, ``source`` or ``mapping`` (contacts) and ``format`` (units). The answer
-is the import's report; the upload is deleted by the worker once the job is over.
+wanted ``keep_good_rows``, ``source`` (contacts, codings) or ``mapping`` (contacts) and ``format``
+(units). The answer is the import's report; the worker deletes the upload once the job is over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trials import enrolment, settings
-from trials.contacts import load
+from trials.contacts import load, second_coding
 from trials.contacts import reasons as reason_files
 from trials.importing import assignments as assignment_files
 from trials.importing import exposures as exposure_files
@@ -72,6 +72,18 @@ def reasons(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
     _, path = _opened(job, store)
     progress("Reading the file", None)
     return _document(job, reason_files.add(store, path, actor=job.actor))
+
+
+def codings(job: Job, store: Store, progress: Progress) -> dict[str, Any]:
+    """Keep a sample of contacts coded twice, and tell how far the coders agree."""
+    _, path = _opened(job, store)
+    progress("Reading the file", None)
+    source = job.payload.get("source")
+    with store.read() as session:
+        known = second_coding.categories(session, source)
+    pairs = second_coding.read(path, known)
+    report = second_coding.keep(store, path, pairs, source=source, actor=job.actor)
+    return {**_document(job, report), "agreement": second_coding.agreement(pairs)}
 
 
 def _of_trial(adder: Any, job: Job, store: Store, progress: Progress) -> dict[str, Any]:

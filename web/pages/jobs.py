@@ -23,7 +23,7 @@ from trials.errors import NotPermitted
 from trials.jobs import Job
 from trials.settings import Settings
 from web import present_jobs
-from web.access import Permission, needs, signed_in, store
+from web.access import Permission, may, needs, signed_in, store
 from web.jobs import uploads
 
 pages = Blueprint("jobs", __name__)
@@ -43,17 +43,21 @@ def index() -> str:
 @needs(Permission.SEE_RESULTS)
 def job(job_id: int) -> str:
     """One job: how far it is, or what came of it."""
-    return render_template("pages/job.html", page=present_jobs.page(_load(job_id)))
+    return render_template("pages/job.html", page=_shown(job_id))
 
 
 @pages.get("/jobs/<int:job_id>/panel")
 @needs(Permission.SEE_RESULTS)
 def panel(job_id: int) -> Response:
     """The part of that page that changes, for the page's own script."""
-    shown = present_jobs.page(_load(job_id))
+    shown = _shown(job_id)
     response = Response(render_template("pages/job_panel.html", page=shown), mimetype="text/html")
     response.headers["X-Over"] = "yes" if shown.over else "no"
     return response
+
+
+def _shown(job_id: int) -> present_jobs.Page:
+    return present_jobs.page(_load(job_id), statistics=may(Permission.SEE_STATISTICS))
 
 
 @pages.post("/jobs/<int:job_id>/cancel")

@@ -10,8 +10,9 @@ from flask import Blueprint, current_app, flash, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from trials import jobs, registry
-from trials.contacts import mapping
+from trials.contacts import mapping, reasons
 from trials.contacts.mapping import ColumnMapping
+from trials.contacts.record import CATEGORIES
 from trials.contacts.sources import READERS, TITLES
 from trials.errors import Invalid, NotFound, SignpostError
 from trials.registry import TrialRecord
@@ -66,6 +67,12 @@ KINDS = {
         title="What the wrap codes mean",
         purpose="So that contacts that could have been avoided are known as such.",
         columns="source, code, reason and category; avoidable_share, valid_from and valid_to.",
+    ),
+    "codings": Kind(
+        title="Sample of contacts coded twice",
+        purpose="A second person codes a random sample again, seeing neither the first code nor "
+        "the version. It tells how far codes can be trusted, and results are corrected by it.",
+        columns="contact_id; first, the code given at the time; second, the code given again.",
     ),
 }
 FIELDS = {
@@ -153,6 +160,8 @@ def take(key: str, kind: str, token: str) -> ResponseReturnValue:
         payload["format"] = "notify" if filled["format"] == "notify" else "csv"
     if kind == "contacts":
         payload |= _how(filled)
+    if kind == "codings" and filled["source"]:
+        payload["source"] = filled["source"]
     with store().write() as session:
         number = jobs.enqueue(
             session,
@@ -230,7 +239,16 @@ def _looked(record: TrialRecord, kind: str, token: str, filled: Filled) -> str:
         size=path.stat().st_size,
         fitting=mappings.fitting(_home(), shown.columns) if unknown else [],
         guess=mapping.suggest(shown.columns) if unknown else {},
+        systems=_systems() if kind == "codings" else [],
     )
+
+
+def _systems() -> list[tuple[str, str]]:
+    """What the codes of a sample may be: categories, or the wrap codes of a system."""
+    with store().read() as session:
+        names = sorted({reason.source for reason in reasons.load(session).reasons})
+    codes = [(name, f"Wrap codes of {TITLES.get(name, name)}") for name in names]
+    return [("", f"Categories: {', '.join(CATEGORIES)}"), *codes]
 
 
 def _look(record: TrialRecord, kind: str, path: Path, how: ColumnMapping | None) -> Preview:
