@@ -29,12 +29,13 @@ DAY = 86400
 def run(
     trial: Trial, facts: Facts, read: Read, *, locked: bool, cutoff: datetime,
     contrasts: Sequence[Contrast], schedule: Mapping[str, str] | None = None,
-    amended: Sequence[str] = (),
+    amended: Sequence[str] = (), unrecorded: str = "",
 ) -> list[Check]:  # fmt: skip
     """Every check that the facts allow, in the order a report prints them.
 
     ``schedule`` says which arm each period of a switchback was meant to have, ``amended`` on which
-    days the plan was changed after outcomes were known.
+    days the plan was changed after outcomes were known, ``unrecorded`` what of it was changed
+    without an amendment.
     """
     data, primary = read.data, read.tables[trial.primary.key]
     return [
@@ -50,7 +51,7 @@ def run(
         _contamination(trial, facts, read),
         _freshness(trial, facts, read, cutoff),
         _coverage(trial, read, cutoff, schedule or {}),
-        checks.plan_deviation(_kept(trial, facts, amended), locked=locked),
+        checks.plan_deviation(_kept(trial, facts, amended, unrecorded), locked=locked),
         _attrition(primary, facts),
         _fidelity(facts),
         _interference(trial, read),
@@ -220,12 +221,15 @@ def _coverage(trial: Trial, read: Read, cutoff: datetime, schedule: Mapping[str,
     return checks.period_coverage(counts, arms=arms)
 
 
-def _kept(trial: Trial, facts: Facts, amended: Sequence[str]) -> list[Kept]:
+def _kept(trial: Trial, facts: Facts, amended: Sequence[str], unrecorded: str) -> list[Kept]:
     about = trial.about
     points = [
         Kept("the plan", "as it was locked", f"amended on {day}, after outcomes were known")
         for day in amended
     ]
+    if unrecorded:
+        changed = f"changed without an amendment ({unrecorded})"
+        points.append(Kept("the plan", "as it was locked", changed, material=True))
     if about.starts and facts.first_assigned:
         points.append(Kept("first assignment on or after", f"{about.starts:%d %B %Y}".lstrip("0"),
                            _kept_day(facts.first_assigned, about.starts, after=True)))  # fmt: skip

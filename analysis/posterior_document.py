@@ -123,12 +123,14 @@ def document(
     trial: Trial, contrasts: Sequence[Contrast], answers: Sequence[Answer],
     saved: Sequence[deflecting.Saved], segments: Sequence[Mapping[str, Any]], *, at: Place,
     looks: Sequence[Sequence[Estimate | Absent]], plan_hash: str, seed: int,
+    frozen: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Everything the posterior report shows.
 
     ``measures`` (one a contrast: posterior, densities, sensitivity, value of running longer,
     agreement), ``decisions`` by arm, ``segments`` raw beside shrunk, ``looks``, ``deflection``,
-    ``models`` (notation, diagnostics, checks) and ``provenance``.
+    ``models`` (notation, diagnostics, checks) and ``provenance``, where ``frozen`` is the prior's
+    history (:func:`analysis.frozen.prior_record`).
     """
     level = 1 - trial.analysis.alpha
     made: dict[str, Any] = _plain({
@@ -144,6 +146,7 @@ def document(
         "provenance": {
             "plan_hash": plan_hash, "data_hash": fitting.fingerprint(answers), "seed": seed,
             "versions": versions(), "prior": effect_prior(trial.analysis.prior).to_json(),
+            "frozen": dict(frozen),
             "rope": list(trial.analysis.rope) if trial.analysis.rope else None,
         },
     })  # fmt: skip

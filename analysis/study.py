@@ -26,6 +26,7 @@ from analysis import (
     factors,
     facts,
     fitting,
+    frozen,
     looking,
     posterior_document,
     posterior_store,
@@ -206,7 +207,7 @@ def _posteriors(
              for read in study.reads]  # fmt: skip
     document = posterior_document.document(
         study.trial, contrasts, study.answers, saved, segments, at=study.at, looks=looks,
-        plan_hash=study.record.plan_hash, seed=seed,
+        plan_hash=study.record.plan_hash, seed=seed, frozen=frozen.prior_record(study.record),
     )  # fmt: skip
     draws = posterior_document.draws_of(contrasts, study.answers, saved, seed=seed)
     return posterior_store.Made(document=document, draws=draws, answers=study.answers)
@@ -225,7 +226,8 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     checks = checking.run(trial, study.facts, study.read, locked=record.locked,
                           cutoff=clock.from_epoch(study.cutoff), contrasts=contrasts,
                           schedule=redrawing.schedule(trial, study.sealed),
-                          amended=_amended(record))  # fmt: skip
+                          amended=_amended(record),
+                          unrecorded=frozen.unrecorded(record))  # fmt: skip
     segments = {
         metric.key: posterior_document.shrunk(
             estimation.segments_json(trial, metric, study.tables[metric.key], school),

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import scenarios
+from benchmarks.calibration_page import PAGE, Share, posteriors
 from benchmarks.harder import HARDER
 from benchmarks.scenarios import Scenario
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
 SCENARIOS = (*scenarios.SCENARIOS, *HARDER)
 COVERAGE, SIZE = 0.95, 0.05
 ERRORS = 3.0
@@ -58,23 +58,6 @@ What the failures mean:
 * **Looking every day at an ordinary interval** finds an effect in about one clean trial in four.
   The live band is a confidence sequence for this reason.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A simulated share with its Monte Carlo error; ``of`` is how many trials had an answer."""
-
-    value: float
-    of: int
-
-    @property
-    def error(self) -> float:
-        """The Monte Carlo standard error, never taken as zero."""
-        p = min(max(self.value, 1 / (self.of + 2)), 1 - 1 / (self.of + 2))
-        return math.sqrt(p * (1 - p) / self.of)
-
-    def text(self) -> str:
-        return f"{100 * self.value:.1f} % ({100 * self.error:.1f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.output == "-":
         print(page)
     else:
-        Path(given.output).write_text(page, encoding="utf-8")
+        Path(given.output).write_text(page + posteriors(), encoding="utf-8")
     return int(any(r.broken and r.scenario.aim != "known to fail" for r in rows))
 
 

@@ -80,7 +80,11 @@ class Seal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """All that is kept of one trial, its units apart."""
+    """All that is kept of one trial, its units apart.
+
+    ``unrecorded`` is what the definition says otherwise than the plan locked last, which no way
+    through this program leads to: ``{"what", "before", "after"}`` each.
+    """
 
     id: int
     key: str
@@ -96,6 +100,7 @@ class TrialRecord:
     seal: Seal | None
     amendments: tuple[Amendment, ...]
     history: tuple[audit.Entry, ...]
+    unrecorded: tuple[dict[str, Any], ...] = ()
 
     @property
     def locked(self) -> bool:
@@ -250,6 +255,7 @@ def load(session: Session, key: str) -> TrialRecord:
         launch_plan_hash=first.hash if first else None,
         seal=_seal(session, row.id), amendments=_amendments(plans),
         history=tuple(audit.history(session, key)),
+        unrecorded=_unrecorded(plans, trial),
     )  # fmt: skip
 
 
@@ -276,6 +282,12 @@ def _seal(session: Session, trial_id: int) -> Seal | None:
         commitment=row.commitment, committed_at=row.committed_at, revealed_at=row.revealed_at,
         seed=int(row.seed) if opened else None, nonce=row.nonce if opened else None,
     )  # fmt: skip
+
+
+def _unrecorded(plans: list[PlanRow], trial: Trial) -> tuple[dict[str, Any], ...]:
+    if not plans or plans[-1].hash == plan.plan_hash(trial):
+        return ()
+    return tuple(plan.changes(plans[-1].document, plan.document(trial)))
 
 
 def _amendments(plans: list[PlanRow]) -> tuple[Amendment, ...]:

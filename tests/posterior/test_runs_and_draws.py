@@ -17,6 +17,7 @@ from analysis.report.posterior import exports
 from analysis.report.posterior.view import posterior_page
 from trials import lifecycle, registry
 from trials.definition import toml
+from trials.errors import Conflict
 from trials.importing import assignments, outcomes
 from trials.store.tables import FitRow
 
@@ -257,3 +258,51 @@ def test_the_notebook_runs_and_finds_the_reported_numbers_again_from_the_draws(r
     said = "".join(o.get("text", "") for c in made.cells for o in c.get("outputs", ()))
     mean = found.document["measures"][0]["posterior"]["mean"]
     assert f"reported {mean:+.5f}" in said
+
+
+WIDE = "[analysis]\nprior = { mean = 0.0, sd = 0.2 }\n"
+
+
+def said_of_the_prior(store, report):
+    with store.read() as session:
+        page = posterior_page(registry.load(session, KEY).definition, report)
+    return page.heads, next(s for s in page.sections if s.key == "prior").says
+
+
+def test_a_prior_is_frozen_at_launch_and_changes_only_by_an_amendment_that_every_report_tells(
+    sqlite_store, loaded
+):
+    loaded(sqlite_store, HEAD + RATE, "rang", rates())
+    first = analysed(sqlite_store, sampling=False)["bayesian"]
+    heads, says = said_of_the_prior(sqlite_store, first)
+    assert says[0].startswith("The prior was frozen with the plan at launch, on ")
+    wide = toml.read(HEAD + RATE + WIDE)
+    with sqlite_store.write() as session, pytest.raises(Conflict, match="its plan is locked"):
+        registry.add(session, wide, actor="test")
+    with sqlite_store.write() as session:
+        lifecycle.amend(session, wide, actor="test", reason="A wider belief.")
+    # The old report, read under the amended plan.
+    heads, _ = said_of_the_prior(sqlite_store, first)
+    assert "another prior than the plan’s: Normal(0, 0.02)" in heads[0]
+    second = analysed(sqlite_store, sampling=False)
+    heads, says = said_of_the_prior(sqlite_store, second["bayesian"])
+    assert heads[0].startswith("It is ")
+    assert (
+        "made after outcomes were known, changed its standard deviation from 0.02 to 0.2" in says[0]
+    )
+    assert says[0].endswith("Reason: A wider belief.")
+
+
+def test_a_prior_altered_in_the_database_behind_the_plan_is_told_and_not_to_be_acted_on(
+    sqlite_store, loaded
+):
+    loaded(sqlite_store, HEAD + RATE, "rang", rates())
+    with sqlite_store.write() as session:
+        row = registry.row_of(session, KEY)
+        row.definition = registry.stored(toml.read(HEAD + RATE + WIDE))
+    result = analysed(sqlite_store, sampling=False)
+    check = next(c for c in result["checks"] if c["key"] == "plan-deviation")
+    assert check["verdict"] == "fail"
+    assert "without an amendment (analysis.prior.sd is 0.2 and not 0.02)" in check["says"]
+    _, says = said_of_the_prior(sqlite_store, result["bayesian"])
+    assert "no amendment accounts for it" in says[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from analysis.report import render
 from analysis.report.chart import Chart
 from analysis.report.figures import chance, listed, percent, significant
-from analysis.report.posterior import charts, curves
+from analysis.report.posterior import charts, curves, freezing
 from analysis.report.posterior.telling import name_of, scale_of
 from analysis.report.reading import Json, arm_title, finite, metric_title, part, parts, text
 from trials.definition.model import Trial
@@ -63,12 +63,7 @@ def posterior_page(trial: Trial, document: Json) -> PosteriorPage:
         _drawn("deflection", "Deflection", charts.deflection(trial, document)),
         _drawn("segments", "Groups", charts.segments(trial, document)),
         _drawn("looks", "Look by look", charts.looks(trial, document)),
-        _drawn(
-            "prior",
-            "Prior and posterior",
-            charts.learnt(trial, document),
-            charts.priors(trial, document),
-        ),
+        _prior(trial, document),
         _schools(trial, document),
         _drawn("checks", "Predictive checks", charts.checks(document)),
         _diagnostics(document),
@@ -77,7 +72,7 @@ def posterior_page(trial: Trial, document: Json) -> PosteriorPage:
     return PosteriorPage(
         key=trial.key,
         title=trial.about.title,
-        heads=tuple(heads(trial, document)),
+        heads=(*freezing.other_than_the_plans(trial, document), *heads(trial, document)),
         sections=tuple(s for s in sections if s is not None),
         facts=_facts(document),
     )
@@ -115,6 +110,12 @@ def _shown(*found: Chart | None) -> tuple[Shown, ...]:
         for c in found
         if c is not None
     )
+
+
+def _prior(trial: Trial, document: Json) -> Section:
+    shown = _shown(charts.learnt(trial, document), charts.priors(trial, document))
+    says = (*freezing.other_than_the_plans(trial, document), *freezing.history(document))
+    return Section(key="prior", title="Prior and posterior", says=says, charts=shown)
 
 
 def _decision(trial: Trial, document: Json) -> Section | None:
@@ -266,15 +267,11 @@ def _models(document: Json) -> Section | None:
 def _facts(document: Json) -> tuple[tuple[str, str], ...]:
     found = part(document, "provenance")
     versions: Mapping[str, object] = part(found, "versions")
-    prior, rope = part(found, "prior"), found.get("rope")
-    sd = finite(prior.get("sd"))
+    rope = found.get("rope")
     level = finite(document.get("level"))
     return (
         ("Intervals", "–" if level is None else percent(level, 0)),
-        (
-            "Prior on the primary effect",
-            "flat" if sd is None else f"Normal({prior.get('mean'):g}, {sd:g})",
-        ),
+        ("Prior on the primary effect", freezing.named(part(found, "prior"))),
         ("Region of practical equivalence", _rope(rope)),
         ("Seed", str(found.get("seed", "–"))),
         ("Plan hash", text(found, "plan_hash", "–")),
