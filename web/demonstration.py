@@ -52,7 +52,7 @@ def build(store: Store, hasher: Hasher, say: Say, *, later: bool = False) -> lis
     rehearsals = [_labelled(rehearsal.read(path)) for path in _rehearsals()]
     for planned in rehearsals:
         say(f"Drawing {planned.plan.units:,} synthetic units of {planned.trial.key}")
-        _rehearse(store, hasher, planned)
+        rehearse(store, hasher, planned)
     keys = [LETTERS, *(planned.trial.key for planned in rehearsals)]
     for key in keys:
         _stopped(store, key)
@@ -78,12 +78,13 @@ def _labelled(planned: rehearsal.Rehearsal) -> rehearsal.Rehearsal:
     return planned.model_copy(update={"trial": trial})
 
 
-def _rehearse(store: Store, hasher: Hasher, planned: rehearsal.Rehearsal) -> None:
-    """One trial of Wychbridge, from its files to the store."""
+def rehearse(store: Store, hasher: Hasher, planned: rehearsal.Rehearsal) -> dict[str, Any]:
+    """One trial of Wychbridge, from its files to the store; answers what is planted in it."""
     key = planned.trial.key
     _launched(store, planned.trial)
     with tempfile.TemporaryDirectory() as name:
-        folder = run.simulate(planned, Path(name)).folder
+        made = run.simulate(planned, Path(name))
+        folder = made.folder
         assignments.add(store, key, folder / "assignments.csv", hasher=hasher, actor=ACTOR)
         for kind, add in (("exposures", exposures.add), ("outcomes", outcomes.add)):
             if _has_rows(folder / f"{kind}.csv"):
@@ -91,6 +92,7 @@ def _rehearse(store: Store, hasher: Hasher, planned: rehearsal.Rehearsal) -> Non
         if (folder / "reasons.csv").exists():
             reasons.add(store, folder / "reasons.csv", actor=ACTOR)
         load.add(store, folder / "contacts.csv", hasher=hasher, actor=ACTOR)
+    return made.truth
 
 
 def _has_rows(path: Path) -> bool:
