@@ -2,15 +2,18 @@
 
 Run ``python benchmarks/posterior.py [--rounds 5] [--night 100] [--rows]``. ``--rows`` also samples the same
 binomial model on one row a unit, the peer that compression replaces (slow by nature). Medians over
-new data sets; times include diagnostics and summaries, 4 chains of 1000 draws.
+new data sets; times include diagnostics and summaries, 4 chains of 1000 draws. CPU seconds are of
+all threads and, unlike wall seconds, hardly depend on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -151,27 +154,49 @@ def closed_forms(rounds: int) -> None:
         print(f"  {name:45s} {median_ms(action, rounds):9.2f}")
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of one fit, and how much of the wall went by within the sampler itself."""
+
+    wall: float
+    cpu: float
+    sampling: float
+    withheld: bool
+
+
+def timed(data: ModelData, seed: int) -> Spent:
+    """One fit with its diagnostics and summaries."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = fit(data, better="lower", seed=seed)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    if isinstance(made, Fit):
+        return Spent(wall, cpu, made.sampled.seconds["sample"], withheld=False)
+    return Spent(wall, cpu, wall, withheld=True)
+
+
 def sampled(rounds: int) -> None:
-    print("\nsampled, warm process, 4 x 1000 draws: seconds to compile once, then median seconds")
-    print(f"  {'model':45s} {'compile':>8s}" + "".join(f"{u:>12,d}" for u in SIZES) + "  withheld")
+    """Each model in a warm process, against the number of units."""
+    print("\nsampled, warm process, 4 x 1000 draws: median wall seconds (CPU seconds)")
+    print(f"  {'model':41s} {'compile':>8s}" + "".join(f"{u:>14,d}" for u in SIZES) + "  withheld")
     for name, make in makers().items():
         rng = np.random.default_rng(2)
-        started = time.perf_counter()
+        started = time.process_time()
         first = make(rng, SIZES[0])
         sampler.warm(first.model, first)
-        compiled = time.perf_counter() - started
-        medians, withheld, runs = [], 0, 0
+        compiled = time.process_time() - started
+        cells, withheld = [], 0
         for units in SIZES:
-            spent = []
-            for i in range(rounds):
-                data = make(rng, units)
-                started = time.perf_counter()
-                withheld += not isinstance(fit(data, better="lower", seed=i), Fit)
-                spent.append(time.perf_counter() - started)
-                runs += 1
-            medians.append(statistics.median(spent))
-        print(f"  {name:45s} {compiled:8.1f}" + "".join(f"{m:12.2f}" for m in medians)
-              + f"  {withheld}/{runs}", flush=True)  # fmt: skip
+            found = [timed(make(rng, units), i) for i in range(rounds)]
+            wall, cpu = (statistics.median(getattr(f, w) for f in found) for w in ("wall", "cpu"))
+            cells.append(f"{wall:6.2f} ({cpu:5.2f})")
+            withheld += sum(f.withheld for f in found)
+        print(f"  {name:41s} ({compiled:6.1f})" + "".join(f"{c:>14s}" for c in cells)
+              + f"  {withheld}/{rounds * len(SIZES)}  {load()}", flush=True)  # fmt: skip
+
+
+def load() -> str:
+    """What else the machine was doing: the load of the last minute."""
+    return f"load {os.getloadavg()[0]:.1f}"
 
 
 def on_rows(units: int = 8000) -> None:
@@ -207,16 +232,17 @@ def nightly(trials: int, units: int = 20_000) -> None:
     for make in made:
         first = make(rng, units)
         sampler.warm(first.model, first)
-    withheld, spent = 0, []
+    spent = []
     for i in range(trials):
-        data = made[i % len(made)](rng, units)
-        started = time.perf_counter()
-        withheld += not isinstance(fit(data, better="lower", seed=i), Fit)
-        spent.append(time.perf_counter() - started)
-    slowest = max(spent)
+        spent.append(timed(made[i % len(made)](rng, units), i))
+        if (i + 1) % 20 == 0:
+            print(f"  {i + 1} of {trials}, {load()}", flush=True)
+    wall, cpu, inside = (sum(getattr(s, w) for s in spent) for w in ("wall", "cpu", "sampling"))
+    each = [s.wall for s in spent]
     print(
-        f"\na night of {trials} trials of {units:,} units: {sum(spent):.0f} s, median "
-        f"{statistics.median(spent):.2f} s, slowest {slowest:.2f} s, {withheld} withheld",
+        f"\na night of {trials} trials of {units:,} units: {wall:.0f} s, {cpu:.0f} s CPU, "
+        f"{inside / wall:.0%} of it sampling; median {statistics.median(each):.2f} s, slowest "
+        f"{max(each):.2f} s, {sum(s.withheld for s in spent)} withheld; {load()}",
         flush=True,
     )
 
@@ -229,8 +255,9 @@ def main() -> None:
     parser.add_argument("--rows", action="store_true")
     parser.add_argument("--night", type=int, default=0, help="trials of a nightly run")
     given = parser.parse_args()
-    closed_forms(max(given.rounds, 5))
-    sampled(given.rounds)
+    if given.rounds:
+        closed_forms(max(given.rounds, 5))
+        sampled(given.rounds)
     if given.night:
         nightly(given.night)
     if given.rows:
