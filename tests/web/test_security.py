@@ -32,6 +32,7 @@ PATHS = {
     "/calendar/*": 404,
     "/trials/fresh/acts/*": 404,
     "/trials/fresh/amend": 200,
+    "/trials/fresh/change": 405,
     "/trials/fresh/health": 200,
     "/trials/fresh/health/panel": 200,
     "/trials/fresh/uploads": 200,
