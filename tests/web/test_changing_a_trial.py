@@ -6,16 +6,29 @@ from datetime import date
 
 import pytest
 import sqlalchemy as sa
-from council import renamed
+from council import renamed, settings
 from sample import letter_trial
 from signed import client_of, hidden
 from test_wizard import SCREENED, fields_of, send, store_of
 
 from trials import lifecycle, registry
+from trials.store import migrate
+from trials.store.engine import Store
 from trials.store.tables import ArmRow, AssignmentRow, UnitRow
+from web.app import create_app
 
 LATER = {"trial-ends-day": "30", "trial-ends-month": "6", "trial-ends-year": "2099"}
 SOONER = {"trial-ends-day": "1", "trial-ends-month": "3", "trial-ends-year": "2099"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """A council of its own, because its trials are launched and changed."""
+    here = settings(tmp_path_factory.mktemp("changing"))
+    opened = Store.open(here.database_url)
+    migrate.upgrade(opened)
+    opened.close()
+    return create_app(here)
 
 
 @pytest.fixture
