@@ -23,7 +23,7 @@ from analysis.frequentist.randomisation import RandomisationTest, Randomised, ra
 from analysis.frequentist.stepped_wedge import wedge_randomisation_test
 from analysis.tables import Floats, Grouped, Ints
 from trials.definition.model import Trial
-from trials.designs import bucketing, design_for, switchback_for
+from trials.designs import bucketing, design_for, pairwise, switchback_for
 from trials.designs.base import Redraw, recorded
 from trials.designs.online import PermutedBlocks
 from trials.designs.shares import ratio
@@ -88,7 +88,9 @@ def entries(
 def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float]:
     """The two-sided randomisation p-value of each treatment arm against the control.
 
-    999 draws (fewer, down to 399, for long lists), so that no p-value is below 1/1,000.
+    999 draws (fewer, down to 399, for long lists), so that no p-value is below 1/1,000. With
+    several arms the units of the two are drawn again and those of the others stay, so that the
+    test is of the pair alone.
     """
     if drawn is None or not can_redraw(trial):
         return {}
@@ -101,8 +103,9 @@ def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float
         if i == control:
             continue
         rng = np.random.default_rng([seed, i])
+        pair = _pairwise(trial, drawn, (i, control), rng) if len(trial.arms) > 2 else None
         test = randomisation_test(
-            units, _redraw(trial, drawn), rng, arm=i, versus=control,
+            units, pair or _redraw(trial, drawn), rng, arm=i, versus=control,
             draws=max(draws, FEWEST_DRAWS),
         )  # fmt: skip
         if isinstance(test, RandomisationTest):
@@ -217,6 +220,34 @@ def _redraw(trial: Trial, drawn: Drawn) -> Redraw:
         return arm
 
     return redraw
+
+
+def _pairwise(
+    trial: Trial, drawn: Drawn, pair: tuple[int, int], rng: np.random.Generator
+) -> Redraw | None:
+    """Two of several arms drawn again among their own units; ``None`` where it cannot be.
+
+    That is where units were taken out of the stored draw, so that its blocks cannot be told.
+    """
+    strata = drawn.stratum if trial.design.strata else np.zeros_like(drawn.stratum)
+    batch = np.zeros_like(drawn.batch) if drawn.met and trial.design.strata else drawn.batch
+    _, groups = np.unique(np.stack([batch, strata]), axis=1, return_inverse=True)
+    groups = groups.reshape(-1).astype(np.int64)
+    if not trial.design.strata:
+        return pairwise.within(groups, drawn.arm, pair)
+    whole = ratio([arm.weight for arm in trial.arms], [arm.key for arm in trial.arms])
+    block = np.empty_like(groups)
+    for code in range(int(groups.max()) + 1):
+        rows = np.flatnonzero(groups == code)
+        rows = rows[np.argsort(drawn.position[rows], kind="stable")]
+        first, last = drawn.position[rows[[0, -1]]]
+        if last - first != len(rows) - 1 or (drawn.met and first):
+            return None
+        found = pairwise.blocks(drawn.arm[rows], whole, rng, cut=not drawn.met)
+        if found is None:
+            return None
+        block[rows] = found
+    return pairwise.within(groups * (int(block.max()) + 1) + block, drawn.arm, pair)
 
 
 __all__ = ["Drawn", "can_redraw", "entries", "over_time", "p_values"]

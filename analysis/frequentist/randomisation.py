@@ -3,7 +3,8 @@
 The assignment is drawn again by the trial's own design, so that strata, clusters, switchback
 calendars and minimisation are honoured. The statistic is studentised, which keeps the test valid
 for the average effect as well as for the sharp null (Wu & Ding 2021). Draws under the sharp null
-of no effect on anybody; with several arms that of no difference between any.
+of no effect on anybody; with several arms that of no difference between those that the redraw
+moves units between (two only, by :mod:`trials.designs.pairwise`).
 """
 
 from __future__ import annotations
