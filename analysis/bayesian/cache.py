@@ -12,7 +12,7 @@ from analysis.bayesian.models.base import ModelData
 from analysis.bayesian.sampler import Settings
 
 Value = TypeVar("Value")
-MODEL_REVISION = 1  # raise it when a model's meaning changes, so that old fits are not served
+MODEL_REVISION = 2  # raise it when a model's meaning changes, so that old fits are not served
 
 
 def fit_key(data: ModelData, *, seed: int, settings: Settings, reading: object = ()) -> str:

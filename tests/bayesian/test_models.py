@@ -199,7 +199,7 @@ class TestDensities:
                 draw.uniform(0.02, 0.2),
             )
             p = special.expit(alpha + np.array([0, beta]))
-            weight = (1 - icc) / icc
+            weight = (1 - icc) / (icc + binomial.LEAST)
             mean = p[a["cell_arm"]]
             log_p = stats.betabinom.logpmf(a["y"], a["n"], mean * weight, (1 - mean) * weight)
             want = a["times"] @ log_p + stats.logistic.logpdf(alpha) + stats.beta.logpdf(icc, 1, 9)
@@ -207,6 +207,12 @@ class TestDensities:
             point = {"alpha": alpha, "beta": np.array([beta]), "icc_logodds__": special.logit(icc)}
             values.append((float(f(point)), float(want)))
         differences(values)
+        # Without correlation the clusters are binomial, however near zero a chain comes.
+        plain = a["times"] @ stats.binom.logpmf(a["y"], a["n"], mean)
+        gap = plain - a["times"] @ log_p + stats.beta.logpdf(0, 1, 9) - stats.beta.logpdf(icc, 1, 9)
+        for none in (1e-12, 1e-16):
+            near = {**point, "icc_logodds__": special.logit(none)}
+            assert float(f(near)) - values[-1][0] == pytest.approx(gap, abs=0.01)
 
     def test_survival(self) -> None:
         data, f, values = DATA["survival"], compiled(DATA["survival"]), []

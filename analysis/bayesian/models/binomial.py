@@ -47,6 +47,9 @@ FLOOR = {"strata": 0.05, "segments": 0.05, "heterogeneity": 0.01}
 # is weighed to centre them further. Tuned on 40 to 100,000 units a cell.
 CENTRING = {"strata": (0.7, 0.003), "segments": (0.5, 0.0005), "heterogeneity": (0.3, 0.003)}
 ICC = (1.0, 9.0)  # beta prior of the intra-cluster correlation
+# Added to ρ below the line: a millionth cannot be told from none, and without it the gamma
+# functions lose all their digits as ρ nears zero, so that a chain is trapped by what is left.
+LEAST = 1e-6
 
 
 def prepare(
@@ -240,7 +243,7 @@ def _log_likelihood(data: ModelData, eta: Any, n: Any, y: Any) -> Any:
     if not data.sizes["clustered"]:
         return y * eta - n * pt.softplus(eta)
     icc = pm.Beta("icc", *ICC)
-    weight = (1 - icc) / icc
+    weight = (1 - icc) / (icc + LEAST)
     a = pm.math.invlogit(eta) * weight
     b = pm.math.invlogit(-eta) * weight
     return (
@@ -302,7 +305,7 @@ def replicate(params: Params, data: ModelData, rng: np.random.Generator) -> Mode
     if not data.sizes["clustered"]:
         return data.with_arrays(y=rng.binomial(n, p).astype(float))
     each = np.repeat(np.arange(len(n)), a["times"].astype(np.int64))
-    weight = (1 - params["icc"]) / params["icc"]
+    weight = (1 - params["icc"]) / (params["icc"] + LEAST)
     rate = rng.beta(np.maximum(p * weight, 1e-12)[each], np.maximum((1 - p) * weight, 1e-12)[each])
     units = n[each]
     codes = [a[f"cell_{name}"][each] for name in ("arm", "stratum", "segment")]
