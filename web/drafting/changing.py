@@ -66,7 +66,7 @@ def _answers(step: str, content: Content) -> dict[str, tuple[str, str]]:
 
 def _named(path: str, label: str, content: Content) -> str:
     """The question, with the version that it is about where there are several."""
-    if not path.startswith("arms."):
+    if not path.startswith("arms.") or path.endswith(".levels"):
         return label
     _, key, _ = path.split(".")
     return f"{label}: {get(content, f'arms.{key}.title') or key}"

@@ -7,6 +7,7 @@ page showed, so that two people who change different things do not meet.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -30,9 +31,9 @@ Kind = Literal[
     "date",
     "length",
     "hours",
+    "levels",
 ]
 Options = tuple[tuple[str, str, str], ...]
-_JOINED = {"list": ", ", "hours": "\n"}
 _TIMES = {"percent": 100.0, "number": 1.0, "whole": 1.0}
 _ASKS_FOR = {
     "percent": "a number between 0 and 100, as in 17.3",
@@ -68,14 +69,39 @@ def shown(field: Field, content: Content) -> str | list[str]:
         return [str(v) for v in value or ()]
     if value is None:
         return ""
-    if field.kind in _JOINED:
-        return _JOINED[field.kind].join(str(v) for v in value)
-    if field.kind in _TIMES:
-        return f"{float(value) * _TIMES[field.kind]:.10g}"
-    if field.kind == "date":
-        year, month, day = str(value)[:10].split("-")
-        return f"{int(day)}/{int(month)}/{year}"
-    return str(value)
+    return _SHOWN.get(field.kind, _as_it_is)(field, value)
+
+
+def _as_it_is(_: Field, answer: Any) -> str:
+    return str(answer)
+
+
+def _listed(field: Field, answer: Any) -> str:
+    return ("\n" if field.kind == "hours" else ", ").join(str(v) for v in answer)
+
+
+def _counted(field: Field, answer: Any) -> str:
+    return f"{float(answer) * _TIMES[field.kind]:.10g}"
+
+
+def _dated(_: Field, answer: Any) -> str:
+    year, month, day = str(answer)[:10].split("-")
+    return f"{int(day)}/{int(month)}/{year}"
+
+
+def _leveled(_: Field, answer: Any) -> str:
+    return ", ".join(f"{factor}: {level}" for factor, level in answer.items())
+
+
+_SHOWN: Mapping[str, Callable[[Field, Any], str]] = {
+    "list": _listed,
+    "hours": _listed,
+    "percent": _counted,
+    "number": _counted,
+    "whole": _counted,
+    "date": _dated,
+    "levels": _leveled,
+}
 
 
 def typed(field: Field, form: Any) -> str | list[str]:
@@ -183,6 +209,23 @@ def _list(_: Field, answer: str) -> list[str]:
     return [part.strip() for part in answer.split(",") if part.strip()]
 
 
+def _levels(field: Field, answer: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in re.split(r"[,\n]", answer))):
+        factor, _, level = (_plain_key(text) for text in part.partition(":"))
+        if not (factor and level) or factor in found:
+            raise ValueError(
+                f"{field.label}: write each change once, with what this version has, "
+                "as in tone: warm, link: code"
+            )
+        found[factor] = level
+    return found
+
+
+def _plain_key(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64]
+
+
 _READERS: Mapping[str, Callable[[Field, str], Any]] = {
     "number": _number,
     "percent": _number,
@@ -190,5 +233,6 @@ _READERS: Mapping[str, Callable[[Field, str], Any]] = {
     "date": _date,
     "length": _length,
     "hours": _hours,
+    "levels": _levels,
     "list": _list,
 }

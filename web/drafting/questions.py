@@ -168,8 +168,18 @@ def _measures(content: Content) -> list[Field]:
     ]
 
 
+SHARES: Options = (
+    ("fixed", "They stay as they are", "Right for nearly every trial, and the surest answer."),
+    (
+        "day",
+        "They move every night towards what does better",
+        "Fewer people get the weaker version, and how much better the other is stays less certain.",
+    ),
+    ("week", "They move every Monday", "The same, where few people come in a day."),
+)
+
+
 def _draw(content: Content) -> list[Field]:
-    del content
     return [
         Field(
             path="trial.unit",
@@ -209,6 +219,58 @@ def _draw(content: Content) -> list[Field]:
             label="Trials that must not share people with this one",
             hint="Optional. Trials with the same name here never share anybody, as in council-tax.",
         ),
+        *_shares(content),
+        *_crossed(content),
+    ]
+
+
+def _shares(content: Content) -> list[Field]:
+    found = [
+        Field(
+            path="shares",
+            label="The versions’ shares",
+            kind="radios",
+            options=SHARES,
+            hint="Let them move only where people come one at a time and what they do is known "
+            "within a day or two. Not for a list that goes out at once, not within groups, and not "
+            "if you will look before the end.",
+            heading="Shares, and several changes at once",
+        )
+    ]
+    if get(content, "design.adaptive") is not None:
+        found.append(
+            Field(
+                path="design.adaptive.floor",
+                label="The least share a version keeps",
+                kind="percent",
+                width="govuk-input--width-5",
+                span=(1, 49),
+                hint="So that none drops out by bad luck. Left empty, 10% is used.",
+            )
+        )
+    return found
+
+
+def _crossed(content: Content) -> list[Field]:
+    """Which level of each factor a version has; asked where there are enough versions to cross."""
+    arms = content["arms"]
+    if len(arms) < 4 and not any(arm.get("levels") for arm in arms):
+        return []
+    return [
+        Field(
+            path=f"arms.{arm['key']}.levels",
+            label=f"What is changed in “{arm.get('title') or arm['key']}”",
+            kind="levels",
+            # Said once, at the first.
+            hint=""
+            if n
+            else "Only if you try two or three changes at once and every combination of them is a "
+            "version: name each change and what this version has, as in tone: warm, link: code. "
+            "Today’s version says how things are today. Each change is then compared over "
+            "everybody. Leave it empty where the versions are simply different, or where you "
+            "expect one change to undo another.",
+        )
+        for n, arm in enumerate(arms)
     ]
 
 
@@ -277,6 +339,12 @@ def _safeguards(content: Content) -> list[Field]:
             hint="A line each: a name, and how likely the new version is to be better. For example: Asha, 70%, or Ben, 60%, 2 points fewer. Kept at launch, and compared with the result.",
         ),
     ]
+
+
+def shares_of(content: Content) -> str:
+    """Whether the shares stay, or how often they move."""
+    adaptive = get(content, "design.adaptive")
+    return str(adaptive.get("every", "day")) if isinstance(adaptive, dict) else "fixed"
 
 
 def looks_of(content: Content) -> str:

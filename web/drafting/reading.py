@@ -12,6 +12,7 @@ from trials.drafting.content import Content, get
 from web.drafting import fields, questions
 from web.drafting.fields import Field
 
+_FLOOR = 0.1
 _THREE = {"fractions": [0.33, 0.67, 1.0], "spending": "obrien-fleming"}
 _ROLES = ("primary", "guardrail", "secondary")
 
@@ -24,6 +25,8 @@ def seen(step: str, content: Content) -> Content:
             for r in _ROLES
         }
         return {**content, **by, "primary": next(iter(by["primary"]), None)}
+    if step == "draw":
+        return {**content, "shares": questions.shares_of(content)}
     if step == "safeguards":
         after = copy.deepcopy(content) | {"looks": questions.looks_of(content)}
         after.setdefault("analysis", {}).setdefault("decision", {}).setdefault(
@@ -40,6 +43,8 @@ def read(step: str, was: Content, form: Any) -> tuple[dict[str, Any], dict[str, 
     found, wrong = fields.changes(asked, before, form)
     if step == "measures" and found and not wrong:
         return _metrics(was, _chosen(asked, form))
+    if step == "draw":
+        _shares(found, was)
     if step == "safeguards":
         _safeguards(found)
         _forecasts(found, wrong)
@@ -51,6 +56,19 @@ def _forecasts(found: dict[str, Any], wrong: dict[str, str]) -> None:
     if unread:
         first, remedy = unread[0], forecasts.REMEDY
         wrong["workshop-forecasts"] = f"Line {first.line} {first.says}: {remedy}"
+
+
+def _shares(found: dict[str, Any], was: Content) -> None:
+    """Shares that move are a table of their own; where they stay there is none."""
+    shares = found.pop("shares", None)
+    if shares == "fixed":
+        found.pop("design.adaptive.floor", None)
+        found["design.adaptive"] = None
+    elif shares:
+        floor = get(was, "design.adaptive.floor") or _FLOOR
+        found["design.adaptive"] = {
+            "floor": found.pop("design.adaptive.floor", None) or floor, "every": shares,
+        }  # fmt: skip
 
 
 def _safeguards(found: dict[str, Any]) -> None:

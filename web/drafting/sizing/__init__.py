@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trials.drafting.content import Content, get
@@ -64,14 +65,13 @@ def _request(content: Content, metric: dict[str, Any], baseline: float, mde: flo
 
 def _each(content: Content, request: PowerRequest) -> Size:
     """Units drawn by themselves, in strata or not."""
-    del content
     answer = plan(request)
     facts = (
         ("In each version", f"{answer.n_per_arm:,} {request.unit}"),
         ("In all", f"{answer.total:,} {request.unit}"),
         chance(answer),
     )
-    notes = (answer.says, *answer.notes)
+    notes = (answer.says, *answer.notes, *_besides(content, request))
     if answer.weeks is None:
         says = f"You need about {answer.total:,} {request.unit}. {ASK_WEEKLY}"
         return Size(says=says, facts=facts, notes=notes)
@@ -80,6 +80,24 @@ def _each(content: Content, request: PowerRequest) -> Size:
         facts=(*facts, usual_week(request)),
         notes=notes,
     )
+
+
+def _besides(content: Content, request: PowerRequest) -> tuple[str, ...]:
+    """What crossed changes, or shares that move, do to the size."""
+    if get(content, "design.adaptive") is not None:
+        says = (
+            "This is for shares that stay. Where they move towards what does better, the same "
+            "people give a less certain answer: ask an analyst to rehearse it."
+        )
+        return (says,)
+    if any(arm.get("levels") for arm in content["arms"]):
+        halves = plan(replace(request, arms=2, ratio=None, weekly=None))
+        says = (
+            "This is for each version against today’s. A change that half of all versions have is "
+            f"compared over everybody, which takes {halves.total:,} {request.unit} in all."
+        )
+        return (says,)
+    return ()
 
 
 _WAYS: Mapping[str, Callable[[Content, PowerRequest], Size]] = {
