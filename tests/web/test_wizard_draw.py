@@ -17,12 +17,13 @@ def content_of(app, at):
 def test_shares_move_where_that_is_asked_for_and_the_page_says_when_not_to(app):
     officer = client_of(app, "officer")
     at = begun(officer, title="Moving shares")
-    by_itself = {"design-kind": "individual", "design-strata": ""}
+    by_itself = {"design-kind": "individual", "design-strata": "", "design-namespace": ""}
     assert send(officer, f"{at}/draw", {"shares": "day", **by_itself}).status_code == 303
     assert content_of(app, at)["design"]["adaptive"] == {"floor": 0.1, "every": "day"}
     page = officer.get(f"{at}/draw").text
     assert "Fixed shares are better here" in page
-    assert "takes no covariates" in page
+    assert "what was known of people before" in page
+    assert "Shares can move only where" not in page
     sized = {"workshop-sizing-baseline": "31", "do": "stay"}
     assert send(officer, f"{at}/size", sized).status_code == 303
     assert "This is for shares that stay" in officer.get(f"{at}/size").text
@@ -47,13 +48,18 @@ def test_two_changes_at_once_are_four_versions_and_each_change_is_sized_over_all
     assert refused.status_code == 422
     assert "as in tone: warm, link: code" in refused.text
     assert send(officer, f"{at}/draw", {**given, asked[3]: cells[2]}).status_code == 303
-    assert "Two arms are" in officer.get(f"{at}/draw").text
+    assert "Two versions have the same changes" in officer.get(f"{at}/draw").text
     assert (
         send(officer, f"{at}/draw", {asked[3]: "Tone: warm, Link: short code"}).status_code == 303
     )
-    assert "No arm has the combination" in officer.get(f"{at}/draw").text
+    assert "A combination of the changes has no version" in officer.get(f"{at}/draw").text
     assert send(officer, f"{at}/draw", {asked[3]: "Tone: warm, Link: code"}).status_code == 303
-    assert "combination" not in officer.get(f"{at}/draw").text.split("</form>")[0].split("<form")[0]
+    assert "A combination of" not in officer.get(f"{at}/draw").text
+    apart = send(officer, f"{at}/draw", {"shares": "day"})
+    page = officer.get(f"{at}/draw").text if apart.status_code == 303 else ""
+    assert "choose one or the other" in page
+    assert "Shares can move only where" in page
+    assert send(officer, f"{at}/draw", {"shares": "fixed"}).status_code == 303
     trial = contents.trial_of(content_of(app, at) | {"trial": _dated(content_of(app, at))})
     assert [dict(arm.levels) for arm in trial.arms][3] == {"link": "code", "tone": "warm"}
     sized = {"workshop-sizing-baseline": "31", "do": "stay"}

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from trials import calendar, events
 from trials.definition import (
-    adapting,
     catalogue,
     differing,
     lengths,
@@ -22,13 +21,13 @@ from trials.definition import (
     samples,
     toml,
 )
-from trials.definition.model import Adaptive, Arm, seconds
+from trials.definition.model import Arm
 from trials.drafting import content as contents
 from trials.drafting.content import Content, get
 from trials.errors import SignpostError
 from trials.resources import folder
 from trials.store.tables import TrialRow
-from web.drafting import reading, sizing
+from web.drafting import reading, sizing, spread
 from web.drafting.sizing.asked import primary
 
 
@@ -60,35 +59,12 @@ def of(step: str, content: Content, session: Session) -> dict[str, Any]:
         return {"previews": previews(content)}
     if step == "draw":
         channel = str(get(content, "trial.channel"))
-        return {"advice": catalogue.advice().get(channel), "warns": _warnings(content)}
+        return {"advice": catalogue.advice().get(channel), "warns": spread.warnings(content)}
     if step == "size":
         return {"size": sizing.of(content)}
     if step == "dates":
         return {"size": sizing.of(content), "clashes": clashes(content, session)}
     return {}
-
-
-_OF_DRAW = ("follow the outcomes", "combination", "factor", "two arms are")
-
-
-def _warnings(content: Content) -> list[str]:
-    """Why shares should not move here, or factors not be crossed as they are said to be."""
-    told = [p.says for p in contents.problems(content)]
-    warns = [f"{says[:1].upper()}{says[1:]}." for says in told if any(w in says for w in _OF_DRAW)]
-    metric = primary(content) or {}
-    adaptive = get(content, "design.adaptive")
-    if adaptive is not None and metric.get("window"):
-        every = Adaptive(every=adaptive.get("every", "day"))
-        late = adapting.slow_outcome(_days(metric), every)
-        warns += [late] if late else []
-    return warns
-
-
-def _days(metric: dict[str, Any]) -> float:
-    try:
-        return seconds(str(metric.get("window") or "")) / 86_400
-    except ValueError:
-        return 0.0
 
 
 def previews(content: Content) -> list[Preview]:
@@ -150,7 +126,7 @@ def clashes(content: Content, session: Session) -> list[events.Clash] | None:
     if last < first:
         return None
     metric = primary(content) or {}
-    days = _days(metric)
+    days = spread.days(metric)
     service = str(get(content, "trial.service") or "")
     close = last + timedelta(days=math.ceil(days))
     kept = [one.event for one in calendar.between(session, first, close)]
