@@ -375,20 +375,25 @@ def _level_arms(metric: Metric, part: Grouped) -> list[dict[str, Any]]:
 
 def _shrunk(
     trial: Trial, metric: Metric, effects: Sequence[Outcome]
-) -> list[dict[str, float] | None]:
-    """Each level's effect partially pooled with the others; ``None`` where it cannot be."""
+) -> list[dict[str, Any] | None]:
+    """Each level's effect partially pooled with the others; ``None`` where it cannot be.
+
+    The deviation between levels has a half-normal prior half as wide as the plan's on the effect
+    (the default of :func:`analysis.bayesian.pooling.pool` too); the average has a flat one.
+    """
     known = [i for i, e in enumerate(effects) if isinstance(e, Estimate) and e.se]
-    scale = trial.analysis.prior.sd if plan_prior_applies(trial, metric) else None
+    scale = trial.analysis.prior.sd / 2 if plan_prior_applies(trial, metric) else None
     values = [e for e in effects if isinstance(e, Estimate) and e.se]
     made = shrink(
         np.array([e.estimate for e in values]), np.array([float(e.se or 0) for e in values]),
         tau_scale=scale, level=1 - trial.analysis.alpha,
     ) if values else Absent("no-levels", "No level has an effect.")  # fmt: skip
-    result: list[dict[str, float] | None] = [None] * len(effects)
+    result: list[dict[str, Any] | None] = [None] * len(effects)
     if isinstance(made, Absent):
         return result
     for i, effect in zip(known, made.effects, strict=True):
-        result[i] = {"mean": effect.estimate, "low": effect.low, "high": effect.high}
+        result[i] = {"mean": effect.estimate, "low": effect.low, "high": effect.high,
+                     "method": effect.method}  # fmt: skip
     return result
 
 

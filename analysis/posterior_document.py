@@ -86,11 +86,12 @@ def shrunk(
     return out
 
 
-def _ends(found: Posterior | Absent | None) -> dict[str, float] | None:
+def _ends(found: Posterior | Absent | None) -> dict[str, Any] | None:
     if not isinstance(found, Posterior):
         return None
     return {"mean": found.mean, "low": found.low, "high": found.high,
-            "probability_better": found.probability_better}  # fmt: skip
+            "probability_better": found.probability_better,
+            "method": f"partial pooling, {found.model}"}  # fmt: skip
 
 
 def draws_of(

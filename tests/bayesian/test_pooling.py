@@ -9,8 +9,8 @@ from scipy import stats
 from analysis.bayesian.pooling import Finding, Normals, Pooled, pool
 from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.bayesian.priors import EffectPrior
-from analysis.bayesian.segments import Shrunk, shrunk_effects
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent
+from analysis.frequentist.subgroups import Shrunk, shrink
 
 SCHOOLS = [(28, 15), (8, 10), (-3, 16), (7, 11), (-1, 9), (1, 11), (18, 10), (12, 18)]
 # tpos, tneg, cpos, cneg (Colditz et al. 1994)
@@ -154,36 +154,30 @@ class TestGridModel:
         assert summary.probability_better == pytest.approx((draws < 0).mean(), abs=0.004)
 
 
-class TestSegments:
-    def estimates(self, *values: float) -> dict[str, Estimate | Absent]:
-        return {str(i): Estimate.from_t(v, 0.01, df=None) for i, v in enumerate(values)}
+class TestLevels:
+    def findings(self, *values: float) -> list[Finding]:
+        return [Finding(trial=str(i), estimate=v, se=0.01) for i, v in enumerate(values)]
 
-    def test_levels_are_pulled_together_and_stay_ordered(self) -> None:
+    def test_they_are_pulled_together_and_stay_ordered(self) -> None:
         raw = (-0.04, -0.02, 0.0, -0.03, -0.01)
-        got = shrunk_effects(self.estimates(*raw), prior=EffectPrior(), better="lower")
-        assert isinstance(got, Shrunk)
-        means = [p.mean for p in got.levels.values() if isinstance(p, Posterior)]
+        means = [t.mean for t in pooled(self.findings(*raw), prior=EffectPrior()).trials]
         assert np.argsort(means).tolist() == np.argsort(raw).tolist()
         assert np.ptp(means) < 0.9 * np.ptp(raw)
 
-    def test_identical_levels_with_no_spread_are_one_pooled_estimate(self) -> None:
+    def test_with_no_spread_they_are_one_pooled_estimate(self) -> None:
         """As τ's scale goes to zero every level has the posterior of the pooled estimate."""
-        got = shrunk_effects(
-            self.estimates(-0.03, -0.01, -0.02, -0.02),
-            prior=EffectPrior(),
-            better="lower",
-            tau_scale=1e-7,
-        )
-        assert isinstance(got, Shrunk)
+        found = self.findings(-0.03, -0.01, -0.02, -0.02)
+        got = pooled(found, prior=EffectPrior(), tau_scale=1e-7)
         want = effect_posterior(-0.02, 0.005, prior=EffectPrior(), better="lower")
         assert isinstance(want, Posterior)
-        for level in got.levels.values():
-            assert isinstance(level, Posterior)
+        for level in got.trials:
             assert (level.mean, level.sd) == pytest.approx((want.mean, want.sd), rel=1e-4)
 
-    def test_a_level_without_an_estimate_keeps_its_reason(self) -> None:
-        estimates = self.estimates(-0.03, -0.01)
-        estimates["none"] = Absent("arm-empty", "Nobody was there.")
-        got = shrunk_effects(estimates, prior=EffectPrior(), better="lower")
-        assert isinstance(got, Shrunk)
-        assert got.levels["none"] == estimates["none"]
+    def test_groups_of_a_trial_are_pooled_as_trials_are(self) -> None:
+        """Two implementations, one model: a flat prior on the average, a half-normal one on τ."""
+        raw, scale = (-0.04, -0.02, 0.0, -0.03, -0.01), 0.01
+        trials = pooled(self.findings(*raw), tau_scale=scale).trials
+        groups = shrink(np.array(raw), np.full(5, 0.01), tau_scale=scale)
+        assert isinstance(groups, Shrunk)
+        for one, other in zip(trials, groups.effects, strict=True):
+            assert (one.mean, one.sd) == pytest.approx((other.estimate, other.se), rel=2e-3)
