@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from trials import audit, registry
 from trials.errors import SignpostError, Unavailable
-from trials.store import migrate
+from trials.store import migrate, staging
 from trials.store.base import Base
 from trials.store.engine import Store
 from trials.store.tables import AuditRow
@@ -55,6 +55,16 @@ def test_two_upgrades_at_once_leave_one_schema(empty_url):
     assert migrate.current(store) == migrate.head()
     assert migrate.drift(store) == []
     store.close()
+
+
+def test_a_row_that_cannot_be_staged_leaves_the_connection_fit_for_the_next(store):
+    refused = (sa.exc.DBAPIError, UnicodeEncodeError)
+    for text in ("\ud800", "a\x00b") if store.dialect == "postgresql" else ("\ud800",):
+        with pytest.raises(refused), staging.stage(store, some={"word": "text"}) as stages:
+            stages["some"].put([(text,)])
+    with staging.stage(store, some={"word": "text"}) as stages:
+        stages["some"].put([("é",)])
+        assert stages["some"].query("SELECT word FROM stage_some") == [("é",)]
 
 
 def test_a_database_of_a_newer_version_is_refused(store):

@@ -8,7 +8,7 @@ leaves nothing behind, and one that dies after it has done everything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,6 +69,7 @@ class Stage:
         assert driver is not None
         names = ", ".join(self.columns)
         with (
+            _as_ours(self.connection),
             driver.cursor() as cursor,
             cursor.copy(f"COPY {self.name} ({names}) FROM STDIN (FORMAT CSV)") as copy,
         ):
@@ -79,6 +80,7 @@ class Stage:
         assert driver is not None
         names = ", ".join(self.columns)
         with (
+            _as_ours(self.connection),
             driver.cursor() as cursor,
             cursor.copy(f"COPY {self.name} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
         ):
@@ -105,6 +107,24 @@ def _hex(column: pa.BinaryArray) -> pa.Array:
     import pyarrow as pa
 
     return pa.array([f"\\x{value.hex()}" for value in column.to_pylist()], pa.string())
+
+
+@contextmanager
+def _as_ours(connection: sa.Connection) -> Iterator[None]:
+    """The driver's errors as SQLAlchemy's, which did not make the call and so cannot tell them.
+
+    It knows of no transaction to roll back either: without that the connection would go back to
+    the pool with its temporary tables, and every later staging on it would fail.
+    """
+    driver: Any = connection.dialect.loaded_dbapi
+    try:
+        yield
+    except BaseException as failure:
+        with suppress(driver.Error):
+            connection.connection.rollback()
+        if not isinstance(failure, driver.Error):
+            raise
+        raise sa.exc.DBAPIError.instance("COPY", None, failure, driver.Error) from failure
 
 
 @contextmanager
