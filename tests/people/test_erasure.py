@@ -21,6 +21,7 @@ from trials.store.tables import (
     OutcomeRow,
     RemovalRow,
     RunRow,
+    TurnedAwayRow,
     UnitRow,
 )
 
@@ -168,6 +169,23 @@ def test_a_trial_lately_over_or_still_running_keeps_its_units(filled, hasher):
     finish(filled, days_ago=30)
     assert apply_rule(filled, hasher).trials == ()
     assert count(filled, UnitRow) == 3
+
+
+def test_whoever_asked_and_was_left_out_is_erased_and_retired_too(store, trial, hasher):
+    """They are no unit of the trial: their row is found by the unit's id, and goes in the end."""
+    with store.write() as session:
+        registry.add(session, trial, actor="t")
+        lifecycle.launch(session, KEY, actor="t")
+        session.add_all(
+            TurnedAwayRow(trial_id=1, digest=hasher.unit(KEY, unit), reason="objected", at=1)
+            for unit in ("Z1", "Z2")
+        )
+    erasure.erase(store, [("unit", "Z1")], hasher=hasher, actor="dpo")
+    with store.read() as session:
+        assert session.scalars(sa.select(TurnedAwayRow.digest)).all() == [hasher.unit(KEY, "Z2")]
+    finish(store, days_ago=400)
+    apply_rule(store, hasher)
+    assert count(store, TurnedAwayRow) == 0
 
 
 def test_a_running_trial_cannot_be_retired_by_name(filled, hasher):

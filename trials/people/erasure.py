@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import audit, clock
-from trials.errors import Invalid, Problem, SignpostError
-from trials.importing.columns import link_number
+from trials import audit, clock, registry
+from trials.errors import Conflict, Invalid, Problem, SignpostError
+from trials.importing.columns import link_number, scope
 from trials.people.identifiers import KINDS, Hasher, Refusal, normalise
 from trials.store.base import Base
 from trials.store.engine import Store, told
@@ -123,6 +123,7 @@ def erase(
         done = _counted(session, found, dry=False)
         _remember(session, found.numbers, actor)
         _delete_contacts(session, found.numbers)
+        _delete_turned_away(session, pairs, hasher)
         _note_removed(session, found.units)
         delete_units(session, list(found.units))
         audit.record(session, "person erased", "people", actor=actor,
@@ -227,6 +228,27 @@ def _delete_contacts(session: Session, numbers: Iterable[Number]) -> None:
     session.execute(sa.delete(ContactCorrectionRow).where(ContactCorrectionRow.contact_id.in_(ids)))
     session.execute(sa.delete(SecondCodingRow).where(SecondCodingRow.contact.in_(digests)))
     session.execute(sa.delete(ContactRow).where(carrying))
+
+
+def _delete_turned_away(
+    session: Session, pairs: Iterable[tuple[str, str]], hasher: Hasher
+) -> None:  # fmt: skip
+    """That somebody asked and was left out, whom no trial has as a unit.
+
+    Kept of them is the digest of the unit alone, so that other identifiers lead to nothing.
+    """
+    units = [value for kind, value in pairs if kind == "unit"]
+    if not units:
+        return
+    for trial in session.scalars(sa.select(TurnedAwayRow.trial_id).distinct()).all():
+        own = scope(registry.definition_of(session.get_one(TrialRow, trial)))
+        try:
+            digests = [hasher.unit(own, unit) for unit in units]
+        except Conflict:  # the trial's key was destroyed: nobody's row can be found any more
+            continue
+        session.execute(sa.delete(TurnedAwayRow).where(
+            TurnedAwayRow.trial_id == trial, TurnedAwayRow.digest.in_(digests)
+        ))  # fmt: skip
 
 
 def _note_removed(session: Session, units: dict[int, int]) -> None:

@@ -147,7 +147,13 @@ def _units(session: Session, trial_id: int) -> int:
 
 
 def _retire(session: Session, row: TrialRow, count: Retired, actor: str) -> None:
-    """Every row of a unit of the trial, by sets; how many went from which arm is kept."""
+    """Every row of a unit of the trial, by sets; how many went from which arm is kept.
+
+    Whoever asked and was left out goes also where nobody took part.
+    """
+    for name in ("received", "turned_away"):
+        table = Base.metadata.tables[name]
+        session.execute(table.delete().where(table.c.trial_id == row.id))
     if not count.units:
         return
     now = clock.epoch(clock.now())
@@ -162,9 +168,6 @@ def _retire(session: Session, row: TrialRow, count: Retired, actor: str) -> None
         column = table.columns.get("unit_id")
         if column is not None and column.references(UnitRow.__table__.c.id):
             session.execute(table.delete().where(column.in_(mine)))
-    for name in ("received", "turned_away"):
-        table = Base.metadata.tables[name]
-        session.execute(table.delete().where(table.c.trial_id == row.id))
     session.execute(sa.delete(UnitRow).where(UnitRow.trial_id == row.id))
     audit.record(session, "unit-level data removed", row.key, actor=actor,
                  detail={"units": count.units, "rule": RETIRED})  # fmt: skip
