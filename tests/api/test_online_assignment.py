@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import sqlite3
 import time
@@ -12,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from trials import lifecycle
-from trials.store.tables import AssignmentRow, IdentifierRow, UnitRow
+from trials.online import recorder
+from trials.store.tables import AssignmentRow, IdentifierRow, TurnedAwayRow, UnitRow
 
 URL = "/api/v1/trials/website-banner/assign"
 FLAG = "/ofrep/v1/evaluate/flags/website-banner"
@@ -110,6 +112,23 @@ def test_a_locked_database_changes_no_answer_and_what_waited_is_written(
     lock.close()
     recorder.flush()
     assert counts(sqlite_store, UnitRow) == 21
+
+
+def test_no_entry_holds_up_the_recorder_and_who_was_left_out_is_written_once(secrets, sqlite_store):
+    assert json.loads(recorder.document(["a", "b"], {"a": "\ud800x"})) == {"a": "?x", "b": ""}
+    tried = recorder.Recorder(sqlite_store)
+    waiting, tried.flush = tried.flush, lambda: 1 / 0
+    tried.start()
+    tried.turn_away(1, b"d" * 16, "objected")
+    time.sleep(3 * recorder.EVERY)
+    tried.flush = waiting
+    until = time.monotonic() + 10
+    while tried._turned and time.monotonic() < until:
+        time.sleep(0.05)
+    assert counts(sqlite_store, TurnedAwayRow) == 1
+    tried.turn_away(1, b"d" * 16, "objected")
+    assert not tried._turned
+    tried.close()
 
 
 def test_a_database_that_is_deleted_changes_no_answer_either(client, app, made):

@@ -52,6 +52,8 @@ def test_two_hundred_enrol_at_once_keep_every_block_and_nobody_is_assigned_twice
                 ), enumerate(asked),
             ))  # fmt: skip
         unknown = doors[0].assign("chat", Ask("v1"))
+        for topic in ("bins\x00", "b" * 501, "\ud800"):
+            assert doors[0].assign("chat", Ask("v2", {"topic": topic})).reason == unknown.reason
     finally:
         for door in doors:
             door.close()

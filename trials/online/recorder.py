@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -53,9 +54,15 @@ class Entry:
 
 
 def document(columns: Iterable[str], given: Mapping[str, str]) -> str | None:
-    """The attributes that the plan uses, as JSON text; a column not given is blank."""
+    """The attributes that the plan uses, as JSON text; a column not given is blank.
+
+    Half characters become question marks: one entry that cannot be written would hold up all.
+    """
     values = {name: given.get(name, "").strip() for name in columns}
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else None
+    if not values:
+        return None
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
 
 
 def write(store: Store, entries: Iterable[Entry]) -> None:
@@ -97,6 +104,7 @@ class Recorder:
         self._queue: deque[Entry] = deque()
         self._names: set[tuple[int, bytes, int]] = set()
         self._turned: dict[tuple[int, bytes, str], int] = {}
+        self._told: set[tuple[int, bytes, str]] = set()
         self._writing = threading.Lock()
         self._wake, self._end = threading.Event(), threading.Event()
         self._full = False
@@ -122,9 +130,13 @@ class Recorder:
         self._wake.set()
 
     def turn_away(self, trial_id: int, digest: bytes, reason: str) -> None:
-        """Have it written soon that a unit asked and was left out, and why; never waits."""
-        if len(self._turned) < LONGEST_QUEUE:
-            self._turned.setdefault((trial_id, digest, reason), clock.epoch(clock.now()))
+        """Have it written soon that a unit asked and was left out, and why; never waits.
+
+        Whoever was written down lately is passed over, so that asking again costs no write.
+        """
+        name = trial_id, digest, reason
+        if name not in self._told and len(self._turned) < LONGEST_QUEUE:
+            self._turned.setdefault(name, clock.epoch(clock.now()))
             self._wake.set()
 
     def flush(self) -> None:
@@ -141,16 +153,18 @@ class Recorder:
             self._full = False
 
     def _write_turned(self) -> None:
-        some = dict(self._turned)
-        if not some:
-            return
-        with self._store.write() as session:
-            session.execute(insert(session, TurnedAwayRow).on_conflict_do_nothing(), [
-                {"trial_id": trial, "digest": digest, "reason": reason, "at": at}
-                for (trial, digest, reason), at in some.items()
-            ])  # fmt: skip
-        for name in some:
-            self._turned.pop(name, None)
+        waiting = iter(dict(self._turned).items())
+        while some := dict(islice(waiting, AT_ONCE)):
+            with self._store.write() as session:
+                session.execute(insert(session, TurnedAwayRow).on_conflict_do_nothing(), [
+                    {"trial_id": trial, "digest": digest, "reason": reason, "at": at}
+                    for (trial, digest, reason), at in some.items()
+                ])  # fmt: skip
+            if len(self._told) >= _REMEMBERED:
+                self._told.clear()
+            self._told |= some.keys()
+            for name in some:
+                self._turned.pop(name, None)
 
     def close(self) -> None:
         """Stop, after some last attempts to write: another process may hold the database."""
@@ -174,7 +188,7 @@ class Recorder:
             self._wake.clear()
             try:
                 self.flush()
-            except (SignpostError, sa.exc.SQLAlchemyError) as failure:
+            except Exception as failure:  # noqa: BLE001 - whatever it was, the recorder goes on
                 _log.warning("assignments wait to be written (%s)", type(failure).__name__)
                 self._end.wait(_RETRY)
                 self._wake.set()

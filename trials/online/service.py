@@ -8,6 +8,7 @@ trial is given the control: held out, not on the list, not eligible, paused, sto
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 
 from trials import apikeys, clock
 from trials.errors import NotFound, SignpostError, Unavailable
-from trials.importing.columns import link_number, unit_problem
+from trials.importing.columns import link_number, stratum_label, unit_problem
 from trials.online import recorder, served
 from trials.online.adaptive import Adaptive
 from trials.online.served import Served
@@ -36,6 +37,8 @@ CONCEALED = ("webchat",)
 """Channels where staff could choose whom to let in: an arm is told only by enrolling the unit."""
 _SOONEST = 0.25
 _REMEMBERED = 100_000
+_LONGEST_STRATUM = 500
+_UNSTORABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 
 Reason = Literal[
     "split", "listed", "holdout", "excluded", "eligibility-not-known", "not-enrolled",
@@ -213,7 +216,8 @@ class Online:
     def _within(self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool) -> Answer:
         """Enrol a unit within its stratum, at once; without the database nobody is enrolled."""
         assert trial.strata is not None
-        if any(not ask.attributes.get(name, "").strip() for name in trial.strata.columns):
+        levels = tuple(ask.attributes.get(name, "").strip() for name in trial.strata.columns)
+        if not all(map(_a_level, levels)) or len(stratum_label(levels) or "") > _LONGEST_STRATUM:
             return self._away(trial, digest, "stratum-not-known", record=record)
         if trial.strata.held_out(unit):
             if record:
@@ -223,7 +227,6 @@ class Online:
             return _control(trial, "not-enrolled")
         if time.monotonic() < self._down_until:
             return self._away(trial, digest, "store-unreachable", record=record)
-        levels = tuple(ask.attributes[name].strip() for name in trial.strata.columns)
         keys = trial.strata.arms
         entry = self.entry(trial, digest, keys[0], unit, ask)
         try:
@@ -388,6 +391,11 @@ def usable(unit: str) -> str:
     if says:
         raise UnusableUnit(says, "send the id of the person, account or session")
     return name
+
+
+def _a_level(text: str) -> bool:
+    """Whether this can be the level of a stratum: text that can be stored and shown."""
+    return bool(text) and not _UNSTORABLE.search(text)
 
 
 def _given(trial: Served, arm: str, reason: Reason) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any
 
 from apiflask import APIBlueprint
@@ -58,6 +59,8 @@ _FAILURES: dict[int, Any] = {
     status: {"description": text, "content": {"application/json": {"schema": _FAILURE}}}
     for status, text in ((400, "The context cannot be used"), (404, "There is no such flag"))
 }
+_LONE = re.compile("[\ud800-\udfff]")
+"""Halves of a character, which JSON's escapes can write and no database can keep."""
 _REASONS = {"split": "SPLIT", "listed": "SPLIT", "disabled": "DISABLED"}
 
 
@@ -133,6 +136,8 @@ def asked(body: bytes) -> Ask:
     if not isinstance(unit, str):
         raise Unreadable("INVALID_CONTEXT", "the targetingKey is not text")
     texts = {k: v[:1000] for k, v in (context or {}).items() if isinstance(v, str)}
+    if _LONE.search("".join(texts.values())):
+        raise Unreadable("INVALID_CONTEXT", "the context holds half characters")
     return Ask(unit, texts, {kind: texts[kind] for kind in KINDS if texts.get(kind)})
 
 
