@@ -18,6 +18,7 @@ CASES = {
     "no JSON": (ASSIGN, b"{", 422),
     "JSON too deep": (OFREP, b"[" * 30_000, 400),
     "an unknown field": (ASSIGN, b'{"unit": "v", "name": "Jo Bloggs"}', 422),
+    "half a character": (OFREP, b'{"context": {"targetingKey": "v", "a": "\\ud800"}}', 400),
     "no context": (OFREP, b"{}", 400),
     "not even text": (OFREP, b"\xff\xfe", 400),
     "a body too long to be read in front": (ASSIGN, b'{"unit": "v"}' + b" " * 70_000, 200),
@@ -53,6 +54,17 @@ def test_same_refusal_as_the_view(app, secrets):
         )
         assert ours == views
         assert ours[0].startswith(status)
+
+
+def test_a_fault_is_told_and_a_body_without_a_key_is_not_read(app, secrets, monkeypatch):
+    monkeypatch.setattr("web.api.front._body", lambda _: pytest.fail("read"))
+    assert asked(app, ASSIGN, GOOD, front=True, secret=secrets["read"])[0].startswith("403")
+    monkeypatch.undo()
+    monkeypatch.setattr(app.extensions["online"], "assign", lambda *_: 1 / 0)
+    status, headers, body = asked(app, ASSIGN, GOOD, front=True, secret=secrets["assign"])
+    assert status.startswith("500")
+    assert ("Content-Type", "application/problem+json") in headers
+    assert b"internal" in body
 
 
 def test_a_request_counts_once_whichever_answers_it(app, secrets):

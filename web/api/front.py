@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from prometheus_client import Counter, Histogram
 
-from trials.errors import SignpostError
 from trials.online.service import Answer, Ask, Online
 from web import security
 from web.api import assign, ofrep
@@ -85,15 +84,12 @@ class Front:
         road = named and self._roads.get((named[1], named[3]))
         if not named or not road:
             return None
-        sent = _body(environ)
-        if sent is None:
-            return None
         try:
-            ask = road.ask(sent)
-            if not self._admits(environ):
+            sent = _body(environ) if self._admits(environ) else None
+            if sent is None:
                 return None
-            given = self._online.assign(named[2], ask)
-        except (SignpostError, ofrep.Unreadable):
+            given = self._online.assign(named[2], road.ask(sent))
+        except Exception:  # noqa: BLE001 - whatever fails here is asked of the views, who tell it
             return None
         said = self._json(road.told(given)).encode()
         road.requests.inc()
