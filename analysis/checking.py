@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis import checks, crossing
 from analysis.checks import Check, Kept, Share, Split
+from analysis.checks.check import counted
 from analysis.checks.plausibility import DayEffect
 from analysis.compress import periods
 from analysis.compress.compressed import Compressed
@@ -73,7 +74,7 @@ def _contamination(trial: Trial, facts: Facts, read: Read) -> Check:
     if found is None:
         return checks.contamination(_shares(facts.crossed, facts.exposed))
     met = crossing.meetings(trial, found)
-    told = [f"{m.units:,} units are also in trial ‘{m.trial}’"
+    told = [f"{counted(m.units, 'unit is', 'units are')} also in trial ‘{m.trial}’"
             + (", whose arms were not given independently of these" if m.dependent else "")
             for m in met]  # fmt: skip
     return checks.contamination(

@@ -204,7 +204,9 @@ def _strata(table: Joint, codes: tuple[int, int]) -> _Strata:
     lost = sum(float(table.n[rows].sum()) for rows in groups[0])
     if not lost:
         return _Strata(usual, thin)
-    left = f"{len(groups[0])} strata ({lost:,.0f} units) cannot be compared within and are left out"
+    which = "1 stratum" if len(groups[0]) == 1 else f"{len(groups[0])} strata"
+    units = f"{lost:,.0f} {'unit' if lost == 1 else 'units'}"
+    left = f"left out: {which} ({units}) within which nothing can be compared"
     return _Strata(usual, thin, (left,))
 
 

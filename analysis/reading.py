@@ -13,6 +13,7 @@ from ibis import ir
 from sqlalchemy.orm import Session
 
 from analysis import redrawing
+from analysis.checks.check import counted
 from analysis.coding import Coding
 from analysis.compress import (
     coding,
@@ -379,8 +380,8 @@ class _Reading:
         if metric.kind == "proportion" and metric.source == "outcomes" and listed_only and missing:
             return Absent(
                 "only-ones",
-                f"Every value of {key!r} is 1 and {missing:,.0f} units have none: if no row means "
-                'that it did not happen, set absent_means = "zero" in the metric.',
+                f"Every value of {key!r} is 1, with {counted(missing, 'unit')} without one: if no "
+                'row means that it did not happen, set absent_means = "zero" in the metric.',
             )
         return table
 

@@ -181,6 +181,8 @@ def _too_small(contrast: Contrast) -> bool:
 def _waiting(evidence: Evidence) -> list[str]:
     if not evidence.maturing:
         return []
+    if evidence.maturing == 1:
+        return ["1 unit is still inside its outcome window"]
     return [f"{evidence.maturing:,} units are still inside their outcome window"]
 
 

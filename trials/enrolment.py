@@ -445,7 +445,10 @@ def _notes(roll: _Roll, drawn: Allocation | None) -> tuple[str, ...]:
     if drawn is None and not roll.joined:
         notes.append("every unit was in the trial already; nobody was assigned anew")
     elif roll.known:
-        notes.append(f"{len(roll.known):,} units were in the trial already and keep their arm")
+        notes.append(
+            "1 unit was in the trial already and keeps its arm" if len(roll.known) == 1
+            else f"{len(roll.known):,} units were in the trial already and keep their arm"
+        )  # fmt: skip
     if roll.joined:
         notes.append(f"{len(roll.joined):,} new members of known clusters take their cluster's arm")
     return tuple(notes)

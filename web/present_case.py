@@ -173,6 +173,7 @@ def headline(case: CaseForScaling) -> str:
     assert not isinstance(contacts, Absent)
     assert not isinstance(npv, Absent)
     way = "avoid" if contacts.median >= 0 else "cause"
+    avoided = figures.numbered(figures.number(abs(contacts.median)), "contact")
     worth = (
         f"is worth {words.pounds(npv.median)}" if npv.median >= 0
         else f"costs {words.pounds(-npv.median)} more than it saves"
@@ -181,8 +182,8 @@ def headline(case: CaseForScaling) -> str:
     if not isinstance(cash, Absent) and cash.median > 0:
         ledger = f"{words.pounds(cash.median)} a year of it leaves the ledger"
     return (
-        f"Rolled out, it would {way} about {figures.number(abs(contacts.median))} contacts in the "
-        f"first year. Over {case.years} years it {worth}; {ledger}."
+        f"Rolled out, it would {way} about {avoided} in the first year. Over "
+        f"{figures.counted(case.years, 'year')} it {worth}; {ledger}."
     )
 
 

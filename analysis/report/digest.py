@@ -13,7 +13,8 @@ from datetime import date
 from analysis.casework.period import Period
 from analysis.casework.steps import Step
 from analysis.estimates import Absent
-from analysis.report.figures import capital, counted, day, number, sentence
+from analysis.report.figures import capital, counted, day, sentence
+from analysis.report.method import fewer_or_more
 from analysis.report.words import DECISIONS
 from analysis.scaling.ranges import Range
 from analysis.scaling.realisation import STAGES, Benefit, Stage, log_totals
@@ -49,9 +50,9 @@ def saved(worth: Mapping[str, Range]) -> str:
     if found is None:
         return ""
     if found.low > 0:
-        return f"about {number(found.median)} fewer contacts a year, net"
+        return f"about {fewer_or_more(found.median)} a year, net"
     if found.high < 0:
-        return f"about {number(-found.median)} more contacts a year, net"
+        return f"about {fewer_or_more(found.median)} a year, net"
     return "no clear change in contacts yet"
 
 

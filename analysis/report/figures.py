@@ -75,6 +75,21 @@ def counted(how_many: int, noun: str) -> str:
     return f"{how_many:,} {noun if how_many == 1 else plural(noun)}"
 
 
+def numbered(written: str, noun: str) -> str:
+    """``1 contact``, ``0.8 contacts``: the noun after a number that is written already."""
+    return f"{written} {noun if written == '1' else plural(noun)}"
+
+
+def singular(noun: str) -> str:
+    """The noun of one, from a plural as :func:`plural` makes it: contacts, contact."""
+    irregular = {many: one for one, many in _IRREGULAR.items()}
+    if noun in irregular:
+        return irregular[noun]
+    ways = (f"{noun[:-3]}y" if noun.endswith("ies") else noun, noun.removesuffix("es"),
+            noun.removesuffix("s"))  # fmt: skip
+    return next((one for one in ways if one != noun and plural(one) == noun), noun)
+
+
 def day(value: date | datetime | str | None) -> str:
     """``2026-04-01`` as ``1 April 2026``; a moment is shown by its date in London."""
     found = _moment(value)

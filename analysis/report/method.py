@@ -166,7 +166,9 @@ def fewer_or_more(estimate: float) -> str:
     if estimate == 0:
         return "no change in contacts"
     size = number(estimate) if abs(estimate) >= 0.95 else significant(estimate, 1)
-    return f"{size.lstrip('−')} {'fewer' if estimate > 0 else 'more'} contacts"
+    way = "fewer" if estimate > 0 else "more"
+    size = size.lstrip("−")
+    return f"{size} {way} {'contact' if size == '1' else 'contacts'}"
 
 
 def saved(net: Interval) -> str:

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import re
 
-from analysis.report.figures import MINUS, lower_first, number, percent, plural, significant
+from analysis.report.figures import (
+    MINUS,
+    lower_first,
+    number,
+    percent,
+    plural,
+    significant,
+    singular,
+)
 from analysis.report.reading import Interval, metric_title
 from trials.definition.model import Metric
 
@@ -207,8 +215,14 @@ def _head(title: str) -> str:
     return words[max(cut - 1, 0)] if words else ""
 
 
-def things(metric: Metric) -> str:
-    """What a count counts, to follow "fewer": ``agent-handled contacts within 28 days``."""
+def things(metric: Metric, size: str = "") -> str:
+    """What a count counts, to follow "fewer": ``agent-handled contacts within 28 days``.
+
+    Of one there is a single ``agent-handled contact``.
+    """
     title = re.sub(r"^number of ", "", lower_first(metric_title(metric)))
     title = re.sub(r" (per|for each|for every) [a-z]+", "", title)
-    return title if _head(title).endswith("s") else f"of ‘{title}’"
+    head = _head(title)
+    if not head.endswith("s"):
+        return f"of ‘{title}’"
+    return title.replace(head, singular(head), 1) if size == "1" else title

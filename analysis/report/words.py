@@ -179,7 +179,8 @@ def _changed(contrast: Contrast, found: Interval) -> str:
     if metric.kind == "proportion":
         return f"of every {phrases.each(unit, base)}, {about} {phrases.happened(metric)}"
     if metric.kind == "count":
-        return f"for every {phrases.each(unit, base)}, {about} {phrases.things(metric)}"
+        things = phrases.things(metric, phrases.amount(metric, found.estimate, base))
+        return f"for every {phrases.each(unit, base)}, {about} {things}"
     return f"‘{metric_title(metric)}’ was {about} on average"
 
 

@@ -16,6 +16,7 @@ from analysis.report.figures import (
     chance,
     lower_first,
     number,
+    numbered,
     percent,
     significant,
 )
@@ -298,7 +299,8 @@ def threshold_row(t: Threshold) -> tuple[str, str, str]:
     """An input, where it stands, and where the case turns."""
     at = t.breaks_even
     if t.name == EFFECT:
-        stands = f"{significant(1000 * t.central)} fewer contacts per 1,000"
+        size = significant(1000 * t.central)
+        stands = f"{size} fewer {'contact' if size == '1' else 'contacts'} per 1,000"
         turns = "" if isinstance(at, Absent) else f"{significant(1000 * at)} per 1,000"
     else:
         stands = _figure(t.central, t.unit)
@@ -399,7 +401,8 @@ def _turning(t: Threshold) -> str:
     assert not isinstance(at, Absent)
     word = "below" if at < t.central else "above"
     if t.name == EFFECT:
-        return f"{_EFFECT_NAME} were {word} {significant(1000 * at)} contacts per 1,000 people"
+        size = numbered(significant(1000 * at), "contact")
+        return f"{_EFFECT_NAME} were {word} {size} per 1,000 people"
     subject = _SUBJECTS.get(t.name) or _meaning(t.name)
     return f"the {subject} were {word} {_figure(at, t.unit)}"
 

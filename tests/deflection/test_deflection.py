@@ -228,7 +228,7 @@ def test_a_stratum_without_one_of_the_arms_is_left_out_and_said_to_be():
     alone = only(deflect(tables(arm[kept], less, stratum=key.take(kept))))
     assert found.net.low < 0 < found.net.high
     assert (found.net.low, found.net.high) == pytest.approx((alone.net.low, alone.net.high))
-    assert found.net.notes[0].startswith("1 strata (")
+    assert found.net.notes[0].startswith("left out: 1 stratum (")
     assert alone.net.notes == ()
 
 

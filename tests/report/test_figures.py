@@ -49,6 +49,13 @@ def test_plurals(noun, expected):
     assert figures.counted(1200, noun) == f"1,200 {expected}"
 
 
+@pytest.mark.parametrize("noun", ["contact", "inquiry", "person", "business", "household", "visit"])
+def test_a_singular_is_what_its_plural_came_from(noun):
+    assert figures.singular(figures.plural(noun)) == noun
+    assert figures.numbered("1", noun) == f"1 {noun}"
+    assert figures.numbered("0.8", noun) == f"0.8 {figures.plural(noun)}"
+
+
 def test_dates_are_british_and_moments_are_london_wall_time():
     assert figures.day(date(2026, 4, 1)) == "1 April 2026"
     assert figures.day("2026-04-01") == "1 April 2026"

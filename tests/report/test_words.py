@@ -139,6 +139,16 @@ def test_natural_frequencies_are_the_control_share_and_that_share_plus_the_effec
     assert not found[1].control
 
 
+def test_one_contact_is_a_contact_and_any_other_number_are_contacts():
+    assert method.fewer_or_more(1.2) == "1 fewer contact"
+    assert method.fewer_or_more(-0.97) == "1 more contact"
+    assert method.fewer_or_more(0.8) == "0.8 fewer contacts"
+    assert method.fewer_or_more(-2) == "2 more contacts"
+    calls = Metric(key="m", title="Agent-handled contacts within 28 days", kind="count")
+    assert phrases.things(calls, "1") == "agent-handled contact within 28 days"
+    assert phrases.things(calls, "20") == "agent-handled contacts within 28 days"
+
+
 def test_rare_outcomes_are_told_per_ten_thousand_so_that_whole_numbers_say_something():
     trial = donor_trial()
     metric = trial.primary

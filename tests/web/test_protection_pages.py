@@ -35,7 +35,7 @@ def test_a_person_is_counted_then_removed_and_only_with_the_box_ticked(app):
     done = submit(client, PAGE, {"phone": WHO, "counted": "yes", "sure": "yes"}, action=to)
     assert done.status_code == 303
     assert held(app) == before
-    assert "Removed: 1 contacts" in client.get(PAGE).text
+    assert "Removed: 1 contact and" in client.get(PAGE).text
 
 
 def test_removing_what_is_past_its_time_asks_first_and_is_left_to_a_worker(app):

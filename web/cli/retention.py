@@ -6,6 +6,7 @@ import os
 
 import click
 
+from analysis.report.figures import counted
 from trials import settings
 from trials.errors import Unavailable
 from trials.people import erasure, rekeying
@@ -28,7 +29,7 @@ def erase(context: Context, identifiers: tuple[str, ...], dry_run: bool) -> None
     )  # fmt: skip
     verb = "Would remove" if dry_run else "Removed"
     of = f" of {', '.join(done.trials)}" if done.trials else ""
-    lines = [f"{verb} {done.contacts:,} contacts and {done.units:,} units{of}"]
+    lines = [f"{verb} {counted(done.contacts, 'contact')} and {counted(done.units, 'unit')}{of}"]
     if done.shared:
         lines.append(f"Several units of {', '.join(done.shared)} share an identifier given; "
                      "they stay unless an identifier of their own is given")  # fmt: skip
@@ -56,8 +57,8 @@ def run(context: Context, key: str | None, after_days: int | None, dry_run: bool
         contact_days=context.settings.contact_days, dry_run=dry_run,
     )  # fmt: skip
     verb = "Would remove" if dry_run else "Removed"
-    lines = [f"{verb} {one.units:,} units of {one.trial}" for one in done.trials]
-    lines += [f"{verb} {done.contacts:,} old contacts"] if done.contacts else []
+    lines = [f"{verb} {counted(one.units, 'unit')} of {one.trial}" for one in done.trials]
+    lines += [f"{verb} {counted(done.contacts, 'old contact')}"] if done.contacts else []
     say(context, "\n".join(lines) or "Nothing is past its time", done.to_json())
 
 

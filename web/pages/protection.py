@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from analysis.report.figures import counted
 from trials import clock, jobs
 from trials.errors import SignpostError
 from trials.people import erasure, retention
@@ -56,8 +57,8 @@ def erase() -> ResponseReturnValue:
             filled = filled.wrong("sure", "Tick the box to remove the person")
         return _page(filled, counted=done), 422 if filled.problems else 200
     flash(
-        f"Removed: {done.contacts:,} contacts and {done.units:,} places in trials. Results already "
-        "made stay. Backups made before today still hold the rows."
+        f"Removed: {counted(done.contacts, 'contact')} and {counted(done.units, 'place')} in "
+        "trials. Results already made stay. Backups made before today still hold the rows."
     )
     return redirect(url_for("protection.index"), 303)
 
