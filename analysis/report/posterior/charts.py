@@ -16,6 +16,8 @@ from analysis.report.reading import Json, arm_title, finite, part, parts, text
 from trials.definition.model import Trial
 
 DENSITIES = 8
+DRAWN = 16
+"""So many predictive checks are drawn; the table has all."""
 CHECKED = {"prior": "before the data", "posterior": "after the data"}
 
 
@@ -362,14 +364,24 @@ def checks(document: Json) -> Chart | None:
         if not odd
         else (f"{odd} of {len(rows)} figures lie outside what the models would make")
     )
+    drawn = _furthest(rows)
+    some = "" if len(drawn) == len(rows) else (
+        f" The chart shows the {len(drawn)} that lie furthest from the middle; the table has all."
+    )  # fmt: skip
     return composed(
         "posterior-checks",
-        [Panel(rows=rows, axis="95% of replicated data lie between −1 and 1")],
+        [Panel(rows=drawn, axis="95% of replicated data lie between −1 and 1")],
         title="Could the models have made these data?",
-        conclusion=f"Each model made data anew, before and after it saw the trial: {says}.",
+        conclusion=f"Each model made data anew, before and after it saw the trial: {says}.{some}",
         columns=("Model and figure", "Observed", "Replicates' 95% range", "Tail probability"),
         rows=cells,
     )
+
+
+def _furthest(rows: list[Row]) -> list[Row]:
+    """The rows furthest from the middle, in the order given; all where there are few."""
+    far = sorted(range(len(rows)), key=lambda i: -abs(rows[i].value))[:DRAWN]
+    return [rows[i] for i in sorted(far)]
 
 
 def _placed(check: Json) -> tuple[float, str] | None:
