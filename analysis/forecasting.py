@@ -90,7 +90,13 @@ def everything(session: Session, key: str | None = None) -> tuple[Kept, ...]:
     query = sa.select(ForecastRow, TrialRow).join(TrialRow).order_by(ForecastRow.id)
     if key is not None:
         query = query.where(TrialRow.id == registry.row_of(session, key).id)
-    return tuple(_kept(session, row, trial) for row, trial in session.execute(query))
+    rows = session.execute(query).all()
+    owners = {owner.id: owner for _, owner in rows}
+    trials = {
+        number: (registry.definition_of(owner), registry.latest_result(session, owner.key))
+        for number, owner in owners.items()
+    }
+    return tuple(_kept(row, owner, *trials[owner.id]) for row, owner in rows)
 
 
 def posterior_of(trial: Trial, result: Mapping[str, Any] | None, arm: str) -> Posterior | Absent:
@@ -119,11 +125,12 @@ def posterior_of(trial: Trial, result: Mapping[str, Any] | None, arm: str) -> Po
     )  # fmt: skip
 
 
-def _kept(session: Session, row: ForecastRow, owner: TrialRow) -> Kept:
-    trial = registry.definition_of(owner)
+def _kept(
+    row: ForecastRow, owner: TrialRow, trial: Trial, result: Mapping[str, Any] | None
+) -> Kept:
     said = Forecast(who=row.who, probability_better=row.probability_better, effect=row.effect,
                     sd=row.sd)  # fmt: skip
-    found = posterior_of(trial, registry.latest_result(session, owner.key), row.arm)
+    found = posterior_of(trial, result, row.arm)
     return Kept(
         trial=owner.key, title=owner.title, arm=row.arm, at=row.at, forecast=said,
         score=found if isinstance(found, Absent) else score(said, found),

@@ -10,7 +10,6 @@ from analysis.estimates import Absent
 from analysis.report import figures, marks
 from analysis.report.chart import composed
 from analysis.report.marks import Panel, Row, Rule
-from analysis.report.render import svg
 from analysis.report.view import Drawn
 from analysis.scaling import words
 from analysis.scaling.capacity import CapacityAnswer, State, answer
@@ -244,7 +243,7 @@ def _chart(request: CapacityRequest, found: CapacityAnswer) -> Drawn | None:
         columns=("Agents answering", "Average wait of answered calls"),
         rows=[(row.name, row.says) for row in rows],
     )  # fmt: skip
-    return Drawn(chart=chart, svg=svg(chart), narrow=svg(chart, narrow=True))
+    return Drawn(chart=chart)
 
 
 def _chart_says(target: float, found: CapacityAnswer, request: CapacityRequest) -> str:

@@ -10,7 +10,6 @@ from analysis.casework.register import Entry
 from analysis.estimates import Absent
 from analysis.report import figures
 from analysis.report.papers.case_blocks import tornado_chart
-from analysis.report.render import svg
 from analysis.report.view import Drawn
 from analysis.scaling import words
 from analysis.scaling.assumption import Assumption
@@ -279,7 +278,7 @@ def _tornado(case: CaseForScaling) -> Drawn | None:
     chart = tornado_chart(case)
     if chart is None:
         return None
-    return Drawn(chart=chart, svg=svg(chart), narrow=svg(chart, narrow=True))
+    return Drawn(chart=chart)
 
 
 def _knowing(found: Information) -> tuple[tuple[str, str], ...]:

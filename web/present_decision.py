@@ -13,7 +13,6 @@ from analysis.estimates import Absent
 from analysis.report import figures, marks
 from analysis.report.chart import composed
 from analysis.report.marks import Panel, Row, Rule
-from analysis.report.render import svg
 from analysis.report.view import Drawn
 from analysis.scaling import words
 from analysis.scaling.decision import Decision
@@ -210,7 +209,7 @@ def holdback_chart(found: Sequence[tuple[date, Realised | Absent]]) -> Drawn | N
         columns=("What", "Contacts avoided per 1,000 people, with 95% interval"),
         rows=[(row.name, row.says) for row in rows],
     )  # fmt: skip
-    return Drawn(chart=chart, svg=svg(chart), narrow=svg(chart, narrow=True))
+    return Drawn(chart=chart)
 
 
 def _row(name: str, found: Range, kind: marks.Kind = "new") -> Row:

@@ -12,7 +12,6 @@ from analysis.estimates import Absent
 from analysis.report import figures
 from analysis.report.chart import composed
 from analysis.report.marks import Panel, Row
-from analysis.report.render import svg
 from analysis.report.view import Drawn
 from analysis.scaling.opportunity import (
     NUDGE_UNITS,
@@ -193,7 +192,7 @@ def _chart(found: Opportunities) -> Drawn | None:
         columns=("Reason", "Calls that could be addressed (95% interval)"),
         rows=[(_name(r.reason), _spread(r.addressable)) for r in rows],
     )  # fmt: skip
-    return Drawn(chart=chart, svg=svg(chart), narrow=svg(chart, narrow=True))
+    return Drawn(chart=chart)
 
 
 def _line(row: Opportunity, table: Kept | None) -> Line:

@@ -10,7 +10,6 @@ from analysis.estimates import Absent
 from analysis.report import figures, marks
 from analysis.report.chart import composed
 from analysis.report.marks import Panel, Row, Rule
-from analysis.report.render import svg
 from analysis.report.view import Drawn
 from analysis.scaling import words
 from analysis.scaling.ranges import Range
@@ -146,4 +145,4 @@ def _chart(members: Sequence[Member]) -> Drawn | None:
         rows=[(m.title, words.spread(npv, money=True), "Yes" if m.counts else "No")
               for m, npv in worth],
     )  # fmt: skip
-    return Drawn(chart=chart, svg=svg(chart), narrow=svg(chart, narrow=True))
+    return Drawn(chart=chart)

@@ -26,6 +26,9 @@ from trials.registry import TrialRecord
 
 Json = Mapping[str, Any]
 
+CHARTS = ("arms", "deflection", "segments")
+"""The charts of the report that stand on the page of the result."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schools:
@@ -99,4 +102,4 @@ def _better(posterior: Json) -> str:
     )
 
 
-__all__ = ["Looks", "Schools", "looks", "schools"]
+__all__ = ["CHARTS", "Looks", "Schools", "looks", "schools"]

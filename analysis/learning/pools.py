@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -95,9 +96,14 @@ def learn(tagged: Sequence[Tagged]) -> Learned | Absent:
     """Pool all findings: once on their own, and once for each way of grouping them.
 
     A trial has several techniques, so each technique is set beside all other trials in a pool of
-    its own; areas and channels share one pool each.
+    its own; areas and channels share one pool each. What the same findings say is worked out once
+    a process, and its quantiles with it.
     """
-    found = tuple(tagged)
+    return _learned(tuple(tagged))
+
+
+@lru_cache(maxsize=16)
+def _learned(found: tuple[Tagged, ...]) -> Learned | Absent:
     everything = pool([t.finding for t in found], prior=AVERAGE, tau_scale=SPREAD)
     if isinstance(everything, Absent):
         return everything

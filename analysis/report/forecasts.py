@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from analysis.bayesian.forecasts import Score, calibration
 from analysis.estimates import Absent
-from analysis.report import render
 from analysis.report.chart import composed
 from analysis.report.figures import chance, counted, day, percent
 from analysis.report.marks import Panel, Row, Rule
@@ -78,7 +77,7 @@ def calibrated(found: Sequence[Kept]) -> Drawn | None:
         rows=[(name, f"{b.n:,}", percent(b.said, 0), percent(b.came, 0))
               for name, b in zip(names, bins, strict=True)],
     )  # fmt: skip
-    return Drawn(chart=chart, svg=render.svg(chart), narrow=render.svg(chart, narrow=True))
+    return Drawn(chart=chart)
 
 
 _LEVEL = 0.05

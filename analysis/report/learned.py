@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.bayesian.pooling import Finding, Normals
 from analysis.estimates import Absent
 from analysis.learning.pools import Group, Learned
-from analysis.report import marks, render
+from analysis.report import marks
 from analysis.report.chart import Chart, composed
 from analysis.report.figures import capital, counted, listed
 from analysis.report.marks import Panel, Row, Rule
@@ -60,10 +60,10 @@ def learning_page(found: Portfolio) -> LearningPage:
         return LearningPage(heads=tuple(heads(learned)), sections=(), textbook=(), left_out=left,
                             notes=())  # fmt: skip
     sections = [
-        Section(key="trials", title="Trial by trial", charts=(_drawn(forest(found, learned)),))
+        Section(key="trials", title="Trial by trial", charts=(Drawn(chart=forest(found, learned)),))
     ]
     sections += [
-        Section(key=by, title=title, charts=(_drawn(groups_chart(by, learned)),))
+        Section(key=by, title=title, charts=(Drawn(chart=groups_chart(by, learned)),))
         for by, title in TITLES.items() if learned.by[by]
     ]  # fmt: skip
     return LearningPage(heads=tuple(heads(learned)), sections=tuple(sections),
@@ -232,10 +232,6 @@ def label(by: str, name: str) -> str:
 def _panel(rows: list[Row]) -> Panel:
     return Panel(rows=rows, axis="Change in contacts", percent=True,
                  rules=[Rule(at=0, colour=marks.INK)])  # fmt: skip
-
-
-def _drawn(chart: Chart) -> Drawn:
-    return Drawn(chart=chart, svg=render.svg(chart), narrow=render.svg(chart, narrow=True))
 
 
 def _textbook(learned: Learned) -> tuple[tuple[str, ...], ...]:

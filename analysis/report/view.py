@@ -51,11 +51,19 @@ Cells = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """A chart with its drawings for a page and for a phone."""
+    """A chart with its drawings for a page and for a phone, each made when it is first shown."""
 
     chart: Chart
-    svg: str
-    narrow: str
+
+    @property
+    def svg(self) -> str:
+        """The drawing for a page."""
+        return render.svg(self.chart)
+
+    @property
+    def narrow(self) -> str:
+        """The drawing for a phone."""
+        return render.svg(self.chart, narrow=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +162,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         hypothesis=figures.sentence(trial.about.hypothesis),
         frequencies=tuple(frequencies),
         pictograms=tuple(pictograms(frequencies, settled=_settled(trial, result))),
-        charts=tuple(_drawn(chart) for chart in charts.charts(trial, result)),
+        charts=tuple(Drawn(chart=chart) for chart in charts.charts(trial, result)),
         measures=_measures(trial, result, guardrails=False),
         guardrails=_measures(trial, result, guardrails=True),
         checks=tuple(checks),
@@ -190,10 +198,6 @@ def channel_name(channel: str | None) -> str:
 def _settled(trial: Trial, result: Json) -> dict[str, str]:
     found = contrasts(trial, trial.primary, primary_entry(trial, result))
     return {c.arm: c.standing for c in found}
-
-
-def _drawn(chart: Chart) -> Drawn:
-    return Drawn(chart=chart, svg=render.svg(chart), narrow=render.svg(chart, narrow=True))
 
 
 def _measures(trial: Trial, result: Json, *, guardrails: bool) -> tuple[Measure, ...]:

@@ -11,6 +11,7 @@ from sample import letter_result, letter_trial
 from signed import hidden, submit
 
 from analysis.casework import afterwards, benefits, decisions, memo, register, steps
+from analysis.report import render
 from trials import lifecycle, registry
 from trials.store import migrate
 from trials.store.engine import Store
@@ -254,15 +255,25 @@ def test_a_role_that_may_not_is_refused_and_is_shown_no_form(client_as, path, ro
         assert not seen.select(f'main form[action="{path}"]')
 
 
-def test_a_process_that_starts_makes_every_case_before_anybody_asks(app, client, monkeypatch):
+def newest(app):
+    return app.extensions["catalogue"].summaries()[0].key
+
+
+def test_a_process_that_starts_makes_every_case_and_draws_before_anybody_asks(
+    app, client, monkeypatch
+):
     monkeypatch.setattr(memo, "_kept", type(memo._kept)())
+    monkeypatch.setattr(warming, "MOST", 3)
     warming.begin(app).join(60)
     assert len(memo._kept) >= 1
+    drawn = render._finished.cache_info().misses
 
     def made_again(_):
         raise AssertionError("the page made the case again")
 
     monkeypatch.setattr(memo, "make_case", made_again)
+    assert client.get(f"/trials/{newest(app)}/results").status_code == 200
+    assert render._finished.cache_info().misses == drawn
     assert client.get("/portfolio").status_code == 200
     assert client.get("/trials/agreed/case").status_code == 200
 

@@ -83,6 +83,7 @@ def _page(key: str, filled: Filled) -> str:
         state=present.state_of(record.state),
         looks=looks,
         report=shown,
+        charts=[d for d in shown.charts if d.chart.key in present_results.CHARTS] if shown else [],
         two=two,
         outside=outside,
         withheld=str((result or {}).get("withheld") or ""),

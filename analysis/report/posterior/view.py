@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.report import render
 from analysis.report.chart import Chart
 from analysis.report.figures import chance, listed, percent, significant
 from analysis.report.posterior import charts, curves, freezing
 from analysis.report.posterior.telling import name_of, scale_of
 from analysis.report.reading import Json, arm_title, finite, metric_title, part, parts, text
+from analysis.report.view import Drawn
 from trials.definition.model import Trial
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A chart with its two drawings."""
-
-    chart: Chart
-    svg: str
-    narrow: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +30,7 @@ class Section:
     key: str
     title: str
     says: tuple[str, ...] = ()
-    charts: tuple[Shown, ...] = ()
+    charts: tuple[Drawn, ...] = ()
     tables: tuple[Figures, ...] = ()
     notation: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -104,12 +95,8 @@ def _drawn(key: str, title: str, *found: Chart | None) -> Section | None:
     return Section(key=key, title=title, charts=shown) if shown else None
 
 
-def _shown(*found: Chart | None) -> tuple[Shown, ...]:
-    return tuple(
-        Shown(chart=c, svg=render.svg(c), narrow=render.svg(c, narrow=True))
-        for c in found
-        if c is not None
-    )
+def _shown(*found: Chart | None) -> tuple[Drawn, ...]:
+    return tuple(Drawn(chart=c) for c in found if c is not None)
 
 
 def _prior(trial: Trial, document: Json) -> Section:
