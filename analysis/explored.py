@@ -66,15 +66,14 @@ def measures(trial: Trial) -> dict[str, Metric]:
     planned = {metric.key: metric for metric in trial.metrics}
     if not any(metric.source == "contacts" for metric in trial.metrics):
         return planned
-    same = {_said(metric) for metric in trial.metrics}
-    shared = {
-        f"{SHARED}{key}": measure.metric.model_copy(
-            update={"key": f"{SHARED}{key}", "role": "secondary"})
-        for key, measure in catalogue.measures().items()
-        if measure.metric.source == "contacts" and measure.metric.kind != "ratio"
-        and _said(measure.metric) not in same
-    }  # fmt: skip
-    return planned | {key: m for key, m in shared.items() if key not in planned}
+    found, said = dict(planned), {_said(metric) for metric in trial.metrics}
+    for shared in catalogue.measures().values():
+        metric, key = shared.metric, f"{SHARED}{shared.key}"
+        wanted = metric.source == "contacts" and metric.kind != "ratio"
+        if wanted and key not in planned and _said(metric) not in said:
+            said.add(_said(metric))
+            found[key] = metric.model_copy(update={"key": key, "role": "secondary"})
+    return found
 
 
 def segments(trial: Trial) -> tuple[str, ...]:

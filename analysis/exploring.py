@@ -172,8 +172,12 @@ def _quarters(key: Key, numbers: list[float | None], table: Grouped) -> Key:
     codes: Ints = np.where(told, np.searchsorted(cuts, values), -1).astype(np.int64)
     ends = [f"{cut:,.10g}" for cut in cuts]
     between = [f"over {low}, up to {high}" for low, high in pairwise(ends)]
-    levels = (f"up to {ends[0]}", *between, f"over {ends[-1]}")
-    return Key(name=key.name, codes=codes, levels=levels)
+    levels = [f"up to {ends[0]}", *between, f"over {ends[-1]}"]
+    for code in range(len(levels)):
+        mine = np.unique(values[codes == code])
+        if len(mine) == 1:
+            levels[code] = f"{mine[0]:,.10g}"
+    return Key(name=key.name, codes=codes, levels=tuple(levels))
 
 
 def _number(text: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from scipy.stats import false_discovery_control
 
 from analysis import explored, exploring, study
+from analysis.tables import Grouped, Key
 from trials import accounts, audit, jobs, lifecycle, registry, sessions
 from trials.definition import toml
 from trials.errors import Conflict, SignpostError
@@ -136,6 +138,16 @@ def test_an_answer_is_the_difference_in_each_group_adjusted_for_all_that_was_ask
     assert [(e.detail["measure"], e.detail["segment"]) for e in noted] == [
         ("paid", "ward"), ("arrears", "owed")
     ]  # fmt: skip
+
+
+def test_a_number_of_which_most_are_alike_is_grouped_by_what_it_is():
+    counts = np.array([60.0, 20, 12, *[1.0] * 8])
+    table = Grouped(arms=("c", "t"), control=0, weights=(1, 1), arm=np.zeros(11, int), n=counts,
+                    y=counts * 0, yy=counts * 0)  # fmt: skip
+    key = Key(name="calls", codes=np.arange(11), levels=tuple(map(str, range(11))))
+    found = exploring._levels("calls", replace(table, segments={"calls": key}))
+    assert found.levels == ("0", "1", "over 1")
+    assert list(found.codes) == [0, 1, *[2] * 9]
 
 
 @pytest.mark.parametrize(("measure", "segment", "says"), [
