@@ -1,8 +1,9 @@
 """What the services write about themselves: a line an event, as JSON where no terminal reads it.
 
-Whatever looks like an e-mail address, a telephone number or another long number is taken out of
-every text before it is written, tracebacks included: a library's message may repeat what it was
-given.
+Whatever looks like an e-mail address, a telephone number or another long number, a National
+Insurance number or a postcode is taken out of every text before it is written, tracebacks included:
+a library's message may repeat what it was given. Names cannot be told from other words: the store
+shows no statement's values in its errors, and our own messages hold none.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import structlog
 from structlog.typing import Processor
 
 _PERSONAL = re.compile(
-    r"[\w.+'-]+@[\w-]+\.[\w.-]+"  # e-mail addresses
-    r"|(?<![\w.:-])(?:\+|00|0)\d(?:[ ()-]{0,2}\d){8,13}(?!\w)"  # telephone numbers
-    r"|(?<![\w.])\d{8,}(?![\w.])"  # account numbers, UPRNs
+    r"[\w.+'-]+(?:@|%40)[\w-]+\.[\w.-]+"  # e-mail addresses
+    r"|(?<![\w.-])(?<!\d:)(?:\+|%2B|00|0)\d(?:[ \xa0()‐-―-]{0,2}\d){8,13}(?!\w)"  # telephones
+    r"|(?<![\w.])\d{8,}(?!\w|\.\d)"  # account numbers, UPRNs
+    r"|(?<!\w)[A-Z]{2} ?(?:\d\d ?){3}[A-D](?!\w)"  # National Insurance numbers
+    r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}(?!\w)"  # postcodes
 )
 
 

@@ -67,6 +67,12 @@ def test_a_row_that_cannot_be_staged_leaves_the_connection_fit_for_the_next(stor
         assert stages["some"].query("SELECT word FROM stage_some") == [("é",)]
 
 
+def test_the_databases_own_errors_repeat_no_value(store):
+    with pytest.raises(sa.exc.DBAPIError) as failed, store.engine.connect() as connection:
+        connection.execute(sa.text("SELECT 1 FROM nowhere WHERE name = :name"), {"name": "Jo"})
+    assert "Jo" not in str(failed.value)
+
+
 def test_a_database_of_a_newer_version_is_refused(store):
     with store.write() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))

@@ -25,7 +25,9 @@ def lines():
 
 
 PEOPLE = ("jo.bloggs+tax@wychbridge.example", "07700 900123", "+44 7700 900123", "(01632) 960 001",
-          "100023336956", "0044 1632 960001", "07700900123")  # fmt: skip
+          "100023336956", "0044 1632 960001", "07700900123", "tel:07700 900123",
+          "unit=jo%40bloggs.example", "%2B447700900123", "07700–900123", "account 12345678.",
+          "AB 12 34 56 C", "SW1A 1AA")  # fmt: skip
 
 
 def test_nobody_is_named_in_a_message_or_a_traceback(lines):

@@ -2,7 +2,8 @@
 
 On SQLite a writer takes its lock at once (``BEGIN IMMEDIATE``): a transaction that reads first and
 asks for the lock later is refused without waiting, or worse, overwrites what a rival wrote in
-between. Readers begin plainly, so that a long import never makes a page wait.
+between. Readers begin plainly, so that a long import never makes a page wait. An error shows the
+statement without its values, which may name a person.
 """
 
 from __future__ import annotations
@@ -128,10 +129,12 @@ def _address(url: str) -> URL:
 
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
-        return create_engine(address, pool_pre_ping=True)
+        return create_engine(address, pool_pre_ping=True, hide_parameters=True)
     if address.database and address.database != ":memory:":
         _make_folder(Path(address.database).parent)
-    engine = create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(
+        address, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
