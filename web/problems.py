@@ -94,7 +94,7 @@ def _unforeseen(error: Exception) -> Response:
 
 
 def _told(trouble: Trouble) -> Response:
-    if request.path.startswith(("/api/", "/ofrep/")):
+    if request.path.startswith(("/api/", "/ofrep/", "/site/")):
         return _document(trouble)
     page = render_template("errors/error.html", trouble=trouble)
     return Response(page, trouble.status, mimetype="text/html")

@@ -46,14 +46,13 @@ def test_whatever_is_sent_every_answer_is_one_that_the_document_names(app, secre
     headers, met = {"Authorization": f"Bearer {secret}"}, set()
     for result in schema.get_all_operations():
         operation = result.ok()
-        if operation.path not in OURS:
-            continue
         met.add(operation.path)
         left = [positive_data_acceptance] if operation.path in MADE_OF_ROWS else []
         if operation.method.upper() == "GET":  # its query takes whatever columns the plan has
             left = [negative_data_rejection]
-        QUIET(given(operation.as_strategy(generation_mode=mode))(_checker(headers, left)))()
-    assert met == set(OURS)
+        much = QUIET if operation.path in OURS else settings(QUIET, max_examples=4)
+        much(given(operation.as_strategy(generation_mode=mode))(_checker(headers, left)))()
+    assert met > set(OURS)
 
 
 def test_a_caller_who_asks_too_often_is_told_when_to_come_back(client, app):

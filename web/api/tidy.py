@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,9 +16,22 @@ from web.catalogue import Catalogue
 
 api = APIBlueprint("api-tidy", __name__, url_prefix="/api/v1/tidy", tag="Tables")
 
+_REFUSALS = (401, 403, 429, 503)
+_CSV: dict[int, Any] = {
+    200: {"description": "The table", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+def _rows(columns: Mapping[str, str]) -> dict[int, Any]:
+    """The documentation of a table as objects, with what each column means."""
+    row = {"type": "object", "properties": {c: {"description": s} for c, s in columns.items()}}
+    whole = {"type": "object", "required": ["rows"],
+             "properties": {"rows": {"type": "array", "items": row}}}  # fmt: skip
+    return {200: {"description": "The table", "content": {"application/json": {"schema": whole}}}}
+
 
 @api.get("/effects.csv")
-@api.doc(responses=told(401, 403), security="Key")
+@api.doc(responses=_CSV | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def effects_csv() -> Response:
     """Every estimate of every trial's latest result, one a row."""
@@ -26,7 +39,7 @@ def effects_csv() -> Response:
 
 
 @api.get("/arms.csv")
-@api.doc(responses=told(401, 403), security="Key")
+@api.doc(responses=_CSV | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def arms_csv() -> Response:
     """Every arm's value of every metric of every trial's latest result."""
@@ -34,7 +47,7 @@ def arms_csv() -> Response:
 
 
 @api.get("/effects.json")
-@api.doc(responses=told(401, 403), security="Key")
+@api.doc(responses=_rows(feed.EFFECTS) | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def effects_json() -> Response:
     """The rows of ``effects.csv`` as objects."""
@@ -42,7 +55,7 @@ def effects_json() -> Response:
 
 
 @api.get("/arms.json")
-@api.doc(responses=told(401, 403), security="Key")
+@api.doc(responses=_rows(feed.ARMS) | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def arms_json() -> Response:
     """The rows of ``arms.csv`` as objects."""
@@ -50,7 +63,7 @@ def arms_json() -> Response:
 
 
 @api.get("/dictionary.csv")
-@api.doc(responses=told(401, 403), security="Key")
+@api.doc(responses=_CSV | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def dictionary() -> Response:
     """What each column of each table means."""

@@ -15,6 +15,13 @@ from web.catalogue import Catalogue
 
 api = APIBlueprint("api-trials", __name__, url_prefix="/api/v1", tag="Trials")
 
+_REFUSALS = (401, 403, 429, 503)
+_RESULT: dict[int, Any] = {
+    200: {
+        "description": "The result document",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
 _MISSING: dict[int, Any] = {
     404: {
         "description": "There is no such trial, or it has no result yet",
@@ -30,7 +37,7 @@ def _catalogue() -> Catalogue:
 
 @api.get("/trials")
 @api.output(TrialList)
-@api.doc(responses=told(401, 403), security="Key")
+@api.doc(responses=told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def trials() -> TrialList:
     """Every trial, the latest first."""
@@ -39,7 +46,7 @@ def trials() -> TrialList:
 
 @api.get("/trials/<key>")
 @api.output(TrialOut)
-@api.doc(responses=_MISSING | told(401, 403), security="Key")
+@api.doc(responses=_MISSING | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def trial(key: str) -> TrialOut:
     """One trial: its definition, state, plan hash, amendments and history."""
@@ -47,7 +54,7 @@ def trial(key: str) -> TrialOut:
 
 
 @api.get("/trials/<key>/result")
-@api.doc(responses=_MISSING | told(401, 403), security="Key")
+@api.doc(responses=_RESULT | _MISSING | told(*_REFUSALS), security="Key")
 @needs("read", person=Permission.SEE_RESULTS)
 def result(key: str) -> Response:
     """The latest result document of a trial."""
