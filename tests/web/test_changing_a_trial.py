@@ -83,7 +83,13 @@ def test_a_change_is_shown_agreed_and_filed_with_its_reason(app, officer):
     assert begun(officer, "longer") == at
     assert "Nothing differs yet from the plan in force" in officer.get(f"{at}/check").text
     assert send(officer, f"{at}/dates", LATER).status_code == 303
+    asked = fields_of(officer.get(f"{at}/versions"), f"{at}/versions")
+    wording = next(n for n in asked if n.startswith("arms-one-") and n.endswith("-wording"))
+    said = {wording: asked[wording].replace("Pay ", "Kindly pay ")}
+    assert send(officer, f"{at}/versions", said).status_code == 303
     page = officer.get(at).text
+    assert "<del>Pay</del>" in page
+    assert "<ins>Kindly" in page
     assert "31/3/2099" in page
     assert "30/6/2099" in page
     agreed(app, officer, at)
@@ -148,10 +154,15 @@ def test_a_change_begun_from_an_older_plan_is_not_filed(app, officer):
         about = before.about.model_copy(update={"ends": date(2099, 12, 1)})
         lifecycle.amend(session, before.model_copy(update={"about": about}), actor="t", reason="r")
     assert "The plan was changed meanwhile" in officer.get(f"{at}/check").text
+    assert "It is over" not in officer.get(f"{at}/check").text
     form = hidden(officer.get(f"{at}/idea"), f"{at}/idea")
     assert officer.post(f"{at}/launch", data={**form, "reason": "x"}).status_code == 409
     with store_of(app).read() as session:
         assert registry.load(session, "crossed").definition.about.ends == date(2099, 12, 1)
+    with store_of(app).write() as session:
+        lifecycle.stop(session, "crossed", actor="t")
+    assert "It is over" in officer.get(f"{at}/check").text
+    assert "Change this trial" not in officer.get("/trials/crossed").text
 
 
 def test_a_trial_registered_by_file_is_written_on_in_the_wizard(app, officer):

@@ -69,6 +69,9 @@ def checks(session: Session, draft: Draft) -> Iterator[Check]:
         return
     row = registry.row_of(session, draft.key)
     before, after = registry.definition_of(row), contents.trial_of(draft.content)
+    if row.state not in ("live", "paused"):
+        yield Check(key="running", title="The trial is running", weight="stops",
+                    says="It is over: the wizard changes running trials only.")  # fmt: skip
     yield _begun_from(draft, before)
     yield _something(before, after)
     try:
