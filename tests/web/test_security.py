@@ -33,6 +33,7 @@ PATHS = {
     "/trials/fresh/acts/*": 404,
     "/trials/fresh/amend": 200,
     "/trials/fresh/change": 405,
+    "/trials/fresh/exploratory": 200,
     "/trials/fresh/health": 200,
     "/trials/fresh/health/panel": 200,
     "/trials/fresh/uploads": 200,
