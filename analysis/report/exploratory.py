@@ -89,7 +89,7 @@ def _p(value: float | None) -> str:
 
 def _tested(trial: Trial, found: Exploration, test: Mapping[str, Any]) -> str:
     """What the test says that asks whether the effect differs between the groups."""
-    arm = f" of {arm_title(trial, text(test, 'arm'))}" if len(trial.arms) > 2 else ""
+    arm = f" of ‘{arm_title(trial, text(test, 'arm'))}’" if len(trial.arms) > 2 else ""
     p = finite(test.get("p_adjusted"))
     if p is None:
         why = text(test, "why", "it was not computed")

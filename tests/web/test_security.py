@@ -19,6 +19,7 @@ PATHS = {
     "/trials/council-tax-reminder/report": 200,
     "/trials/council-tax-reminder/report.html": 200,
     "/trials/council-tax-reminder/posterior": 200,
+    "/trials/council-tax-reminder/exploratory": 200,
     "/trials/council-tax-reminder/posterior/draws.csv": 404,
     "/trials/council-tax-reminder/posterior/draws.nc": 404,
     "/trials/council-tax-reminder/posterior/draws.ipynb": 404,
