@@ -95,6 +95,16 @@ def test_a_trial_that_meets_people_one_at_a_time_honours_objections_and_verifies
         said = online.assign(KEY, Ask("U99", identifiers={"email": "NO@example.org"}))
         assert (said.arm, said.reason, said.enrolled) == ("current", "objected", False)
         online.recorder.flush()
+        lists = online._now().left_out
+        assert online._try()
+        assert online._now().left_out is lists  # nothing has changed, so nothing is read again
+        with sqlite_store.write() as session:  # the new entry takes the old one's number
+            left_out.remove(session, [("email", "no@example.org")], hasher=hasher, actor="test")
+            left_out.add(session, [("email", "not@example.org")], hasher=hasher, actor="test")
+        assert online._try()
+        now = [online.assign(KEY, Ask("U98", identifiers={"email": f"{who}@example.org"}),
+                             record=False).reason for who in ("not", "no")]  # fmt: skip
+        assert now == ["objected", "split"]
     finally:
         online.close()
     path = write(tmp_path / "a.csv", 60)

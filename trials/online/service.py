@@ -26,6 +26,7 @@ from trials.online.adaptive import Adaptive
 from trials.online.served import Served
 from trials.people import left_out
 from trials.people.identifiers import Hasher, Kind, Refusal, normalise
+from trials.people.left_out import Mark
 from trials.store.engine import Store
 from trials.store.tables import AssignmentRow, UnitRow
 
@@ -88,6 +89,7 @@ class _Known:
     trials: Mapping[str, Served]
     keys: Mapping[bytes, apikeys.ApiKey]
     left_out: Mapping[int | None, Mapping[tuple[str, int], left_out.Entry]]
+    listed: Mark
 
 
 class Online:
@@ -350,11 +352,14 @@ class Online:
     def _load(self) -> _Known:
         """Read trials and keys. Raises ``Unavailable`` when the database cannot be used."""
         self._read_at = time.monotonic()
-        before = self._known.trials if self._known else {}
+        known = self._known
         try:
             with self._store.read() as session:
-                return _Known(served.load(session, before), apikeys.usable(session),
-                              left_out.every(session))  # fmt: skip
+                trials = served.load(session, known.trials if known else {})
+                mark = left_out.mark(session)
+                same = known is not None and known.listed == mark
+                lists = known.left_out if known and same else left_out.every(session)
+                return _Known(trials, apikeys.usable(session), lists, mark)
         except (SignpostError, sa.exc.SQLAlchemyError) as failure:
             self._down_until = time.monotonic() + PATIENCE
             says = "the trials cannot be read from the database"

@@ -21,6 +21,7 @@ from trials.store.tables import LeftOutRow
 
 Why = Literal["objected", "never-trial"]
 WHY: tuple[Why, ...] = get_args(Why)
+Mark = tuple[int, int | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,15 @@ def every(session: Session) -> dict[int | None, dict[Number, Entry]]:
     ):  # fmt: skip
         found.setdefault(row[0], {})[(row[1], row[2])] = Entry(row[3], row[4])
     return found
+
+
+def mark(session: Session) -> Mark:
+    """What tells that somebody was put on a list or taken off since it was last read."""
+    query = sa.select(
+        sa.func.count(), sa.func.max(LeftOutRow.id), sa.func.max(LeftOutRow.added_at)
+    ).select_from(LeftOutRow)  # fmt: skip
+    entries, newest, since = session.execute(query).one()
+    return entries, newest, since
 
 
 def of(lists: Mapping[int | None, Mapping[Number, Entry]], trial_id: int) -> LeftOut:
