@@ -15,7 +15,7 @@ density and sampler are right, the truth's rank among the draws is uniform and a
 as often as it says. In brackets the Monte Carlo standard error in percentage points; marked is what
 is further than three of them from its promise, or uniform with p below 0.001. A run that fails its
 diagnostics is repeated once with smaller steps; one that fails again is shown as not reliable, and
-still counted here.
+still counted here. Of tables as long as this one in nine has a mark by chance alone.
 
 Written by `python -m benchmarks.sbc --write`, seed {seed}.
 
