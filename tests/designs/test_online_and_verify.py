@@ -1,7 +1,6 @@
 """Arrivals one at a time within strata, and draws that anybody can check."""
 
 from collections import Counter
-from fractions import Fraction
 from hashlib import sha256
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy import stats
 from trials.definition.model import Arm, Design
 from trials.designs import Roster, design_for
 from trials.designs.bucketing import redraws
-from trials.designs.online import BiasedCoin, PermutedBlocks, Place
+from trials.designs.online import PermutedBlocks, Place
 from trials.designs.verify import Difference, commit, differences, holds, new_nonce
 
 
@@ -51,26 +50,6 @@ def test_strata_and_seeds_have_sequences_of_their_own():
     assert one != enrol(PermutedBlocks((1, 1), 1, "t"), ("b",), 60)
     assert one != enrol(PermutedBlocks((1, 1), 2, "t"), ("a",), 60)
     assert one != enrol(PermutedBlocks((1, 1), 1, "u"), ("a",), 60)
-
-
-def test_the_biased_coin_corrects_sixty_to_forty_with_forty_to_sixty():
-    """The worked example of the urn-like correction: 60/40 so far, next 40/60."""
-    coin = BiasedCoin((1, 1), seed=1, trial="t")
-    assert coin.chances([60, 40]) == (Fraction(2, 5), Fraction(3, 5))
-    assert coin.chances([0, 0]) == (Fraction(1, 2), Fraction(1, 2))
-    assert coin.chances([10, 0]) == (0, 1)
-
-
-def test_the_biased_coin_keeps_its_ratio_closer_than_chance_would():
-    """After 200 arrivals in 400 strata the variance is about a third of the binomial one (Wei)."""
-    coin, ends = BiasedCoin((1, 1), seed=2, trial="t"), []
-    for stratum in range(400):
-        counts = [0, 0]
-        for _ in range(200):
-            counts[coin.take((str(stratum),), counts)] += 1
-        ends.append(counts[0])
-    assert abs(np.mean(ends) - 100) < 4 * 50**0.5 / 3**0.5 / 20
-    assert 0.2 * 50 < np.var(ends) < 0.5 * 50
 
 
 def test_a_commitment_binds_the_seed():

@@ -8,19 +8,13 @@ counters and makes sure that two arrivals never take the same place.
 are ordered by their tickets ``online-place:b:PLACE`` of L, and in that order take the first arm
 until its share is used up, then the second. Every arm of every arrival is thereby settled at launch
 by the seed and can be recomputed, but nobody who lacks the seed can know the next one.
-
-**Biased coin.** An arm with weight w that has had the share q of its stratum is drawn with
-probability in proportion to max(2w - q, 0), the urn-like correction of an adaptive coin (Efron
-1971; Wei 1978), by the ticket ``coin:n`` of L for the arrival number n (from 0).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
-from itertools import accumulate
 
 import numpy as np
 
@@ -98,28 +92,3 @@ def _block(
     order = sorted(range(len(arms)), key=lambda p: tickets.digest(f"{purpose}:{p}", label))
     places = dict(zip(order, arms, strict=True))
     return tuple(places[p] for p in range(len(arms)))
-
-
-@dataclass(frozen=True, slots=True)
-class BiasedCoin:
-    """An adaptive biased coin within strata."""
-
-    ratio: tuple[int, ...]
-    seed: int
-    trial: str
-
-    def chances(self, counts: Sequence[int]) -> tuple[Fraction, ...]:
-        """Each arm's probability for the next arrival, given the stratum's counts so far."""
-        whole, met = sum(self.ratio), max(sum(counts), 1)
-        wanted = [Fraction(r, whole) for r in self.ratio]
-        had = [Fraction(n, met) for n in counts]
-        pull = [max(2 * w - q, Fraction(0)) for w, q in zip(wanted, had, strict=True)]
-        return tuple(p / sum(pull) for p in pull)
-
-    def take(self, stratum: Sequence[str], counts: Sequence[int]) -> int:
-        """The arm code of the next arrival in ``stratum`` after ``counts`` in each arm."""
-        label, met = JOIN.join(stratum), sum(counts)
-        ticket = Tickets(self.seed, self.trial).digest(f"coin:{met}", label)
-        drawn = Fraction(int.from_bytes(ticket[:8]), 1 << 64)
-        ends = list(accumulate(self.chances(counts)))
-        return next(code for code, end in enumerate(ends) if drawn < end)
