@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 UV_FLAGS := --quiet --python $(BIN)/python
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 
 .PHONY: help install demo serve test lint bench calibrate lock screens clean
 
@@ -53,10 +53,10 @@ serve: install ## Serve the pages of your own database
 	$(BIN)/signpost serve --port $(PORT)
 
 test: install $(VENV)/.installed-dev ## Run all the tests
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -q
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -q
 
 coverage: install $(VENV)/.installed-dev ## Run the tests and report what they cover
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -q --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder -q --cov --cov-report=term
 
 lint: install $(VENV)/.installed-dev ## Lint, type-check and hold the layers
 	$(BIN)/ruff check .

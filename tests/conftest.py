@@ -25,16 +25,6 @@ os.environ["SIGNPOST_SAMPLING"] = "off"
 KEY = b"a key that only the tests know, 32 bytes or more"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep on one worker what shares a module's fixtures, or each worker would make them again."""
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
-        shared = any(f.scope in ("module", "class") for defined in fixtures for f in defined)
-        if shared and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 def _postgres_says() -> str | None:
     """Why PostgreSQL cannot be used; ``None`` when it can."""
     url = sa.make_url(POSTGRES).set(drivername="postgresql+psycopg")

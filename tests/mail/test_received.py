@@ -23,7 +23,6 @@ from sending import browser_path
 from trials.store.engine import Store
 from web.mail.compose import CHART
 
-pytestmark = pytest.mark.xdist_group("post")
 KINDS = ("weekly", "manager", "monthly", "quarterly", "quarterly outside", "reminder",
          "alert: sample-ratio", "alert: guardrail", "alert: harm", "alert: data-freshness")  # fmt: skip
 WITH_CHART = ("weekly", "manager", "monthly", "quarterly", "quarterly outside")

@@ -113,6 +113,10 @@ class Recorder:
         """Begin to write in the background."""
         threading.Thread(target=self._run, name="signpost-recorder", daemon=True).start()
 
+    def met(self, trial_id: int, digest: bytes, identifiers: int) -> bool:
+        """Whether a unit was met lately, known by so many identifiers beside its own id."""
+        return (trial_id, digest, identifiers + 1) in self._names
+
     def put(self, entry: Entry) -> None:
         """Have ``entry`` written soon. Units met lately are passed over; never waits."""
         if entry.name in self._names:

@@ -163,7 +163,7 @@ class Online:
         arm, _, why, _ = trial.assigner(unit)
         if why == "outside-coverage":
             return self._away(trial, digest, why, record=record)
-        if record:
+        if record and not self.recorder.met(trial.id, digest, len(ask.identifiers)):
             self.recorder.put(self.entry(trial, digest, arm, unit, ask))
         return _control(trial, "holdout") if arm is None else _given(trial, arm, "split")
 

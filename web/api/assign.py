@@ -75,7 +75,8 @@ class FlatIn(Identifiers):
 
 def named(given: Identifiers) -> dict[Any, str]:
     """The identifiers that were given."""
-    return {kind: text for kind in KINDS if (text := getattr(given, kind))}
+    there = given.model_fields_set
+    return {kind: text for kind in KINDS if kind in there and (text := getattr(given, kind))}
 
 
 def asked(body: bytes) -> Ask:
