@@ -22,13 +22,13 @@ from analysis.frequentist.multiplicity import adjust, family, stretched
 from analysis.frequentist.subgroups import LEAST, shrink
 from analysis.looking import Judged, shared
 from analysis.precision import guarded, symmetric, worst
-from analysis.secondaries import Reader
+from analysis.secondaries import Readers as Read
 from analysis.tables import Grouped
 from trials.definition.model import Metric, Prior, Trial
 
 School = Literal["frequentist", "bayesian", "both"]
 Outcome = Estimate | Absent
-Readers = Mapping[tuple[str, str], Reader]
+Readers = Mapping[tuple[str, str], Read]
 
 
 class Again(NamedTuple):
@@ -76,14 +76,15 @@ def contrasts(
     """Every contrast of every metric, p-values adjusted within the plan's families.
 
     Where the plan's looks judged the main measure, its contrasts are as they were judged, and the
-    secondaries' as their ``readers`` (by metric and arm) have them.
+    secondaries' and all ratios as their ``readers`` (by metric and arm) have them.
     """
+    readers = readers or {}
     found = [
-        contrast
+        _ratio_read(trial, contrast, tables[metric.key], readers)
         for metric in trial.metrics
         for contrast in _of_metric(trial, metric, tables[metric.key], school)
     ]
-    again = _agains(trial, found, tables, judged, readers or {})
+    again = _agains(trial, found, tables, judged, readers)
     if trial.analysis.multiplicity == "dunnett":
         return _looked(_dunnett(trial, found, tables, again), judged)
     return _adjusted(trial, _looked(_read(trial, found, again), judged), again)
@@ -98,14 +99,30 @@ def _agains(
     made: list[Again] = []
     for contrast in found:
         plain = partial(_again, trial, contrast, tables)
-        reader = readers.get((contrast.metric.key, contrast.arm))
+        read = readers.get((contrast.metric.key, contrast.arm))
         if contrast.metric.role == "primary" and judged is not None:
             made.append(Again(next(primary), looked=True))
-        elif reader is not None:
-            made.append(Again(partial(reader, plain), looked=True))
+        elif contrast.metric.role == "secondary" and read is not None:
+            made.append(Again(partial(read.difference, plain), looked=True))
         else:
             made.append(Again(plain, looked=False))
     return made
+
+
+def _ratio_read(
+    trial: Trial, contrast: Contrast, table: Grouped | Absent, readers: Readers
+) -> Contrast:  # fmt: skip
+    """The contrast with its ratio as the looks allow it to be read."""
+    read = readers.get((contrast.metric.key, contrast.arm))
+    if read is None or isinstance(table, Absent):
+        return contrast
+    arm = [a.key for a in trial.arms].index(contrast.arm)
+    adjust = bool(trial.analysis.adjust) and table.x is not None
+
+    def at(level: float) -> Outcome:
+        return ratio_of(trial, contrast.metric, table, arm, level=level, adjust=adjust)
+
+    return replace(contrast, ratio=read.ratio(at, 1 - trial.analysis.alpha))
 
 
 def _read(trial: Trial, found: list[Contrast], again: Sequence[Again]) -> list[Contrast]:

@@ -1,4 +1,4 @@
-"""Secondary measures under the plan's looks: valid whenever the main measure ends the trial.
+"""Measures under the plan's looks: valid whenever the main measure ends the trial.
 
 A trial that stops because of its main measure stops at a moment chosen by chance, and a secondary
 measure that goes along with it, tested at the full level there, is wrong too often (Hung, Wang &
@@ -6,7 +6,7 @@ O'Neill 2007). So each secondary spends an error of its own over the same looks,
 Bretz (2010) advise: its interval is the repeated one (Jennison & Turnbull 1989), its p-value the
 least error whose bound it would have crossed (Liu & Anderson 2008). Both hold at every look,
 whatever ends the trial, and go into the plan's family as any others do. Under a live band
-secondaries have a band too.
+secondaries have a band too. The ratio of arms, the main measure's included, is read the same way.
 
 Pure.
 """
@@ -16,12 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from analysis import looking
 from analysis.estimates import Absent, Estimate
-from analysis.frequentist.always_valid import confidence_sequence
+from analysis.frequentist.always_valid import confidence_sequence, half_width
 from analysis.frequentist.looks import Spent
 from analysis.frequentist.spending import Spending
 from analysis.tables import Grouped
@@ -33,24 +35,34 @@ Ordinary = Callable[[float], Outcome]
 Reader = Callable[[Ordinary, float], Outcome]
 """The estimate as the looks allow it to be read, at a coverage."""
 Tables = Mapping[str, Grouped | Absent]
+
+
+class Readers(NamedTuple):
+    """How a contrast's difference is read (but the main measure's) and how its ratio."""
+
+    difference: Reader
+    ratio: Reader
+
+
 SMALLEST = 1e-12
 """A nominal level below this is no different from none."""
 
 
 def readers(
     trial: Trial, at: looking.Place, reads: Sequence[Tables]
-) -> dict[tuple[str, str], Reader]:
-    """How each secondary is read, by metric and arm; none where the ordinary estimate stands.
+) -> dict[tuple[str, str], Readers]:
+    """How each measure but a guardrail is read, by metric and arm.
 
-    ``reads`` holds the tables at each look that has come.
+    Of the main measure that is for its ratio: the looks judge its difference themselves. There are
+    none where the ordinary estimate stands. ``reads`` holds the tables at each look that has come.
     """
     if at.kind == "fixed" or not at.reached or not reads:
         return {}
-    made: dict[tuple[str, str], Reader] = {}
+    made: dict[tuple[str, str], Readers] = {}
     for metric in trial.metrics:
         tables = [tables[metric.key] for tables in reads]
         for i, arm in enumerate(trial.arms):
-            if metric.role != "secondary" or arm.control:
+            if metric.role == "guardrail" or arm.control:
                 continue
             main = reads[-1][trial.primary.key]
             reader = (
@@ -64,7 +76,7 @@ def readers(
 
 def _repeated(
     trial: Trial, at: looking.Place, tables: Sequence[Grouped | Absent], arm: int
-) -> Reader | None:
+) -> Readers | None:
     plan = trial.analysis.looks
     assert isinstance(plan, Looks)
     information = [looking.information(table, arm) for table in tables]
@@ -80,7 +92,8 @@ def _repeated(
         timing=tuple(at.due[k].fraction for k in used), final=at.final,
         spending=Spending(plan.spending, plan.power),
     )  # fmt: skip
-    return partial(_at_look, spent)
+    read = partial(_at_look, spent)
+    return Readers(read, read)
 
 
 def _at_look(spent: Spent, ordinary: Ordinary, level: float) -> Outcome:
@@ -93,7 +106,9 @@ def _at_look(spent: Spent, ordinary: Ordinary, level: float) -> Outcome:
     )  # fmt: skip
 
 
-def _live(trial: Trial, table: Grouped | Absent, main: Grouped | Absent, arm: int) -> Reader | None:
+def _live(
+    trial: Trial, table: Grouped | Absent, main: Grouped | Absent, arm: int
+) -> Readers | None:
     if isinstance(table, Absent) or isinstance(main, Absent):
         return None
     two = table.where(np.isin(table.arm, (arm, table.control)))
@@ -107,4 +122,13 @@ def _live(trial: Trial, table: Grouped | Absent, main: Grouped | Absent, arm: in
             return found
         return confidence_sequence(found, units, tuned_to=tuned_to, level=level, tuned_at=at)
 
-    return band
+    def ratio(ordinary: Ordinary, level: float) -> Outcome:
+        """As many standard errors wide, on the scale on which the ordinary limits are had."""
+        wide = half_width(units, tuned_to=tuned_to, level=level, tuned_at=at)
+        found = ordinary(1 - max(2 * float(special.ndtr(-wide)), SMALLEST))
+        if isinstance(found, Absent):
+            return found
+        says = f"{found.method}; as wide as the asymptotic confidence sequence"
+        return replace(found, level=level, p=None, method=says)
+
+    return Readers(band, ratio)

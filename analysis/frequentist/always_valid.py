@@ -45,11 +45,9 @@ def confidence_sequence(
     """
     if not estimate.se or units <= 0 or tuned_to <= 0:
         return Absent("no-error", "There is no standard error yet to build a live band from.")
-    alpha = 1 - level
     rho2 = tuning(1 - (level if tuned_at is None else tuned_at), tuned_to) ** 2
     grown = units * rho2 + 1
-    multiple = np.sqrt(2 * grown / (units * rho2) * np.log(np.sqrt(grown) / alpha))
-    half = float(multiple * estimate.se)
+    half = half_width(units, tuned_to=tuned_to, level=level, tuned_at=tuned_at) * estimate.se
     log_e = rho2 * units * (estimate.estimate / estimate.se) ** 2 / (2 * grown)
     return replace(
         estimate,
@@ -61,6 +59,15 @@ def confidence_sequence(
         level=level,
         method=f"{estimate.method}; asymptotic confidence sequence".lstrip("; "),
     )
+
+
+def half_width(
+    units: float, *, tuned_to: float, level: float = 0.95, tuned_at: float | None = None
+) -> float:
+    """Half of the band's width in standard errors; arguments as in :func:`confidence_sequence`."""
+    rho2 = tuning(1 - (level if tuned_at is None else tuned_at), tuned_to) ** 2
+    grown = units * rho2 + 1
+    return float(np.sqrt(2 * grown / (units * rho2) * np.log(np.sqrt(grown) / (1 - level))))
 
 
 def tuning(alpha: float, units: float) -> float:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from analysis import estimation, looking, secondaries
 from analysis.estimates import Estimate
+from analysis.frequentist.always_valid import half_width
 from analysis.frequentist.looks import Spent
 from analysis.frequentist.sequential import boundaries
 from analysis.frequentist.spending import Spending
@@ -54,13 +55,17 @@ def test_a_secondarys_p_value_is_the_least_error_whose_bound_it_reaches():
     assert (spent.p(0.9999), spent.p(0.0)) == (1.0, 1e-12)
 
 
-def contrasts(plan, cutoff, reads):
+def whole(plan, cutoff, reads):
+    """The contrasts as a result has them."""
     at = looking.place(plan, cutoff=cutoff, over=False)
     found = [t["paid"] for t in reads]
     judged = looking.judge(plan, at, [estimation.ordinary(plan, t) for t in found], found)
     readers = secondaries.readers(plan, at, reads)
-    made = estimation.contrasts(plan, reads[-1], "frequentist", judged, readers)
-    return {c.metric.key: c.difference for c in made}
+    return estimation.contrasts(plan, reads[-1], "frequentist", judged, readers)
+
+
+def contrasts(plan, cutoff, reads):
+    return {c.metric.key: c.difference for c in whole(plan, cutoff, reads)}
 
 
 @pytest.mark.parametrize("analysis", [THREE, '[analysis]\nlooks = "always-valid"\n'])
@@ -87,3 +92,25 @@ def test_the_main_measures_interval_allows_for_the_looks_at_the_familys_level_to
     assert "stage-wise" in found.method
     assert found.level == pytest.approx(0.975)
     assert (found.low > 0) == (found.p_adjusted <= 0.05)
+
+
+def test_ratios_allow_for_the_looks_as_their_differences_do():
+    """In errors of the log ratio, the root of the sum of (1 - p) / y.
+
+    After a third of the information the bound of O'Brien-Fleming type is 3.71 (gsDesign's too); a
+    live ratio is as many errors wide as a live difference is.
+    """
+    now: dict[str, Grouped] = {"paid": table((60, 200), (80, 200)),
+                               "opened": table((50, 200), (70, 200))}  # fmt: skip
+    for analysis in (THREE, '[analysis]\nlooks = "always-valid"\n'):
+        plan = toml.read(HEAD + PRIMARY + SECOND + analysis)
+        for made, (y0, y1) in zip(whole(plan, moment(2026, 5, 2), [now]),
+                                  ((60, 80), (50, 70)), strict=True):  # fmt: skip
+            assert made.ratio.estimate == pytest.approx(y1 / y0)
+            assert made.ratio.level == 0.95
+            error = math.sqrt((1 - y0 / 200) / y0 + (1 - y1 / 200) / y1)
+            wide = math.log(made.ratio.high / made.ratio.low) / 2 / error
+            expected = 3.71 if analysis is THREE else half_width(
+                400, tuned_to=looking.tuned_to(plan, now["paid"], 1))  # fmt: skip
+            t = stats.t.isf(stats.norm.sf(expected), 398)
+            assert wide == pytest.approx(t, rel=0.01)
