@@ -63,10 +63,12 @@ def test_ideas_are_ranked_kept_from_overwriting_and_lead_to_one_draft(app):
 def test_the_pages_are_accessible_fit_and_go_by_keyboard_without_scripts(browser, site, width):
     with Seen(browser, width, "officer", java_script_enabled=width == 1280) as seen:
         page = seen.open(f"{site}/ideas/new?volume=4200&control=controllable")
-        page.get_by_role("button", name="Save", exact=True).press("Enter")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save", exact=True).press("Enter")
         shown(page, width, "wrong")
         page.get_by_label("What could change?").fill(f"Say when the refund arrives, {width}")
-        page.get_by_role("button", name="Save", exact=True).press("Enter")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save", exact=True).press("Enter")
         shown(page, width, "list")
         page.get_by_role("button", name=f"arrives, {width}").press("Enter")
         page.wait_for_url("**/drafts/*")
