@@ -125,6 +125,8 @@ def _live(
     def ratio(ordinary: Ordinary, level: float) -> Outcome:
         """As many standard errors wide, on the scale on which the ordinary limits are had."""
         wide = half_width(units, tuned_to=tuned_to, level=level, tuned_at=at)
+        if isinstance(wide, Absent):
+            return wide
         found = ordinary(1 - max(2 * float(special.ndtr(-wide)), SMALLEST))
         if isinstance(found, Absent):
             return found

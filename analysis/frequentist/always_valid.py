@@ -20,6 +20,8 @@ from scipy import optimize, special
 
 from analysis.estimates import Absent, Estimate
 
+NO_BAND = Absent("no-error", "There is no standard error yet to build a live band from.")
+
 
 def confidence_sequence(
     estimate: Estimate,
@@ -43,11 +45,12 @@ def confidence_sequence(
         The same point with the band's ends. The p-value is this moment's; over several moments
         take the least (it stays valid). ``Absent`` without a standard error or units.
     """
-    if not estimate.se or units <= 0 or tuned_to <= 0:
-        return Absent("no-error", "There is no standard error yet to build a live band from.")
+    wide = half_width(units, tuned_to=tuned_to, level=level, tuned_at=tuned_at)
+    if not estimate.se or isinstance(wide, Absent):
+        return NO_BAND
     rho2 = tuning(1 - (level if tuned_at is None else tuned_at), tuned_to) ** 2
     grown = units * rho2 + 1
-    half = half_width(units, tuned_to=tuned_to, level=level, tuned_at=tuned_at) * estimate.se
+    half = wide * estimate.se
     log_e = rho2 * units * (estimate.estimate / estimate.se) ** 2 / (2 * grown)
     return replace(
         estimate,
@@ -63,8 +66,10 @@ def confidence_sequence(
 
 def half_width(
     units: float, *, tuned_to: float, level: float = 0.95, tuned_at: float | None = None
-) -> float:
+) -> float | Absent:
     """Half of the band's width in standard errors; arguments as in :func:`confidence_sequence`."""
+    if units <= 0 or tuned_to <= 0:
+        return NO_BAND
     rho2 = tuning(1 - (level if tuned_at is None else tuned_at), tuned_to) ** 2
     grown = units * rho2 + 1
     return float(np.sqrt(2 * grown / (units * rho2) * np.log(np.sqrt(grown) / (1 - level))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy import stats
 
 from analysis import estimation, looking, secondaries
 from analysis.estimates import Estimate
-from analysis.frequentist.always_valid import half_width
+from analysis.frequentist.always_valid import NO_BAND, half_width
 from analysis.frequentist.looks import Spent
 from analysis.frequentist.sequential import boundaries
 from analysis.frequentist.spending import Spending
@@ -114,3 +115,13 @@ def test_ratios_allow_for_the_looks_as_their_differences_do():
                 400, tuned_to=looking.tuned_to(plan, now["paid"], 1))  # fmt: skip
             t = stats.t.isf(stats.norm.sf(expected), 398)
             assert wide == pytest.approx(t, rel=0.01)
+
+
+def test_a_live_ratio_of_nobody_is_absent_with_its_reason():
+    plan = toml.read(HEAD + PRIMARY + SECOND + '[analysis]\nlooks = "always-valid"\n')
+    some = table((60, 200), (80, 200))
+    nobody = replace(some, n=some.n * 0, y=some.y * 0, yy=some.yy * 0)
+    at = looking.place(plan, cutoff=moment(2026, 5, 2), over=False)
+    (arm,) = [a.key for a in plan.arms if not a.control]
+    read = secondaries.readers(plan, at, [{"paid": some, "opened": nobody}])["opened", arm]
+    assert read.ratio(lambda _: some, 0.95) == NO_BAND
