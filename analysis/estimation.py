@@ -109,6 +109,11 @@ def _agains(
     return made
 
 
+def adjusts(trial: Trial, table: Grouped) -> bool:
+    """Whether the plan names covariates and the table holds them."""
+    return bool(trial.analysis.adjust) and table.x is not None
+
+
 def _ratio_read(
     trial: Trial, contrast: Contrast, table: Grouped | Absent, readers: Readers
 ) -> Contrast:  # fmt: skip
@@ -117,7 +122,7 @@ def _ratio_read(
     if read is None or isinstance(table, Absent):
         return contrast
     arm = [a.key for a in trial.arms].index(contrast.arm)
-    adjust = bool(trial.analysis.adjust) and table.x is not None
+    adjust = adjusts(trial, table)
 
     def at(level: float) -> Outcome:
         return ratio_of(trial, contrast.metric, table, arm, level=level, adjust=adjust)
@@ -177,7 +182,7 @@ def _contrast(
     trial: Trial, metric: Metric, table: Grouped, arm: int, key: str, school: School
 ) -> Contrast:
     level = 1 - trial.analysis.alpha
-    adjust = bool(trial.analysis.adjust) and table.x is not None
+    adjust = adjusts(trial, table)
     plain = difference_of(trial, metric, table, arm, level=level)
     main = difference_of(trial, metric, table, arm, level=level, adjust=True) if adjust else plain
     return Contrast(
@@ -299,7 +304,7 @@ def _shared_variance(trial: Trial, metric: Metric, table: Grouped | Absent) -> f
     """
     if isinstance(table, Absent) or table.cluster is not None:
         return 0.0
-    adjust = bool(trial.analysis.adjust) and table.x is not None
+    adjust = adjusts(trial, table)
 
     def variance(arm: int, versus: int) -> float:
         against = replace(table, control=versus)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from analysis import estimation, explored, facts, looking, reading
 from analysis.estimates import Absent
-from analysis.tables import Grouped, Ints, Key
+from analysis.tables import Grouped, Ints, Key, number
 from trials import audit, clock, registry
 from trials.definition.model import Trial
 from trials.errors import SignpostError
@@ -148,7 +148,7 @@ def _levels(by: str, table: Grouped) -> Key:
         raise SignpostError(f"the column {by!r} is empty for every unit", "choose another")
     if len(key.levels) <= _FEW:
         return key
-    numbers = [_number(level) for level in key.levels]
+    numbers = [number(level) for level in key.levels]
     known = [n for n in numbers if n is not None]
     if len(known) < len([level for level in key.levels if level]):
         if len(key.levels) > MOST:
@@ -178,11 +178,3 @@ def _quarters(key: Key, numbers: list[float | None], table: Grouped) -> Key:
         if len(mine) == 1:
             levels[code] = f"{mine[0]:,.10g}"
     return Key(name=key.name, codes=codes, levels=tuple(levels))
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from analysis.estimates import Absent, to_json
-from analysis.estimation import School, posterior
+from analysis.estimation import School, adjusts, posterior
 from analysis.frequentist.factorial import weighted_means
 from analysis.frequentist.multiplicity import family
 from analysis.tables import Floats, Grouped
@@ -79,5 +79,5 @@ def _weighted(trial: Trial, metric: Metric, table: Grouped | Absent, weights: Fl
         return table
     if metric.kind in {"ratio", "time-to-event"}:
         return Absent("not-of-this-kind", f"Factors are not compared on a {metric.kind}.")
-    adjust = bool(trial.analysis.adjust) and table.x is not None
+    adjust = adjusts(trial, table)
     return weighted_means(table, weights, level=1 - trial.analysis.alpha, adjust=adjust)

@@ -24,7 +24,7 @@ from analysis.frequentist.quasi import (
     before_after,
     difference_in_differences,
 )
-from analysis.tables import Floats
+from analysis.tables import Floats, number
 from trials import clock, files
 from trials.errors import Invalid, Problem, SignpostError
 from trials.store.engine import Store
@@ -93,7 +93,7 @@ def read(path: Path, question: Question) -> Observed:
         area = table.index("area")
         for line, row in table.rows:
             key = ("" if area is None else row[area].strip(), row[places[0]].strip())
-            numbers = [_number(row[p]) for p in places[1:]]
+            numbers = [number(row[p]) for p in places[1:]]
             if key in found:
                 problems.append(Problem(f"line {line}", f"repeats {' '.join(key).strip()}"))
             bad = [w for w, n in zip(wanted, numbers, strict=True) if n is None]
@@ -121,8 +121,8 @@ def from_log(
     if not rows:
         raise SignpostError("the log holds no such contact", "check --line and --channel")
     days: dict[date, int] = {}
-    for number, n in rows:
-        day = clock.london(clock.from_epoch(int(number) * HOUR)).date()
+    for since, n in rows:
+        day = clock.london(clock.from_epoch(int(since) * HOUR)).date()
         days[day] = days.get(day, 0) + int(n)
     periods = _by_day(days) if every == "day" else _by_week(days)
     if len(periods) < 2:
@@ -260,14 +260,6 @@ def _place(table: files.Table, name: str) -> int:
         says = f"there is no column {name!r}"
         raise Invalid(table.name, [Problem("line 1", says, f"columns: {', '.join(table.columns)}")])
     return place
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def _by_day(days: Mapping[date, int]) -> dict[str, int]:

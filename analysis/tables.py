@@ -245,3 +245,12 @@ class Paths:
     n: Floats
     index_handled: tuple[bool, ...]
     contacts: tuple[float, ...]
+
+
+def number(text: str) -> float | None:
+    """The finite number that a text is; ``None`` where it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from analysis.compress.frame import Asked
 from analysis.compress.periods import has_clusters, has_strata
-from analysis.tables import Floats, Grouped, Ints, Key
+from analysis.tables import Floats, Grouped, Ints, Key, number
 from trials.definition.model import Trial
 
 
@@ -147,7 +147,7 @@ def _covariate(name: str, values: Sequence[str]) -> tuple[list[str], Floats]:
     A missing value of a numeric covariate becomes the mean of the known ones, with a column that
     says it was missing (Lin 2013, section 5; unbiased because the covariate precedes assignment).
     """
-    numbers = [_number(value) for value in values]
+    numbers = [number(value) for value in values]
     if any(n is None and v for n, v in zip(numbers, values, strict=True)):
         levels = sorted(set(values))[1:]
         columns = [[float(v == level) for v in values] for level in levels]
@@ -160,14 +160,6 @@ def _covariate(name: str, values: Sequence[str]) -> tuple[list[str], Floats]:
         return [name], filled[:, None]
     filled[absent] = filled[~absent].mean() if (~absent).any() else 0.0
     return [name, f"{name} not known"], np.column_stack([filled, absent.astype(float)])
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def _grouped(
