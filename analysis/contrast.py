@@ -17,6 +17,7 @@ from scipy import stats
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist import difference as frequentist
 from analysis.frequentist.cluster import Robust
+from analysis.frequentist.fieller import fieller
 from analysis.joint import Joint, Mask
 from analysis.tables import Floats, Ints
 
@@ -117,7 +118,7 @@ class Contrast:
         top, bottom = float(over @ self.means), float(under @ self.means)
         known = [d for d in (self.degrees(over), self.degrees(under)) if d is not None]
         reference = stats.t(min(known)) if known else stats.norm()
-        limits = frequentist.fieller(
+        limits = fieller(
             (top, bottom),
             (float(over @ v @ over), float(over @ v @ under), float(under @ v @ under)),
             float(reference.isf((1 - level) / 2)),

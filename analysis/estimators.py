@@ -19,11 +19,11 @@ from analysis.frequentist.adaptive import (
     adaptive_ratio,
     batches_of,
 )
-from analysis.frequentist.arms import ArmMean, arm_means
+from analysis.frequentist.arms import ArmMean, arm_means, arm_ratios
 from analysis.frequentist.bootstrap import wild_cluster
 from analysis.frequentist.difference import difference, ratio
 from analysis.frequentist.missing import inverse_probability
-from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
+from analysis.frequentist.ratio_metric import ratio_difference, ratio_of_ratios
 from analysis.frequentist.stepped_wedge import wedge_difference, wedge_ratio
 from analysis.frequentist.subgroups import Interaction, interaction
 from analysis.frequentist.survival import (

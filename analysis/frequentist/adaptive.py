@@ -21,7 +21,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.estimates import Absent, Estimate, critical
-from analysis.frequentist.difference import fieller
+from analysis.frequentist.fieller import fieller
 from analysis.frequentist.subgroups import LEAST, Interaction
 from analysis.tables import Floats, Grouped
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.estimates import critical
 from analysis.frequentist.cluster import Robust, robust
+from analysis.frequentist.fieller import fieller
 from analysis.frequentist.proportions import wilson
 from analysis.frequentist.regression import Cells, Functional
 from analysis.tables import Floats, Grouped
@@ -49,8 +50,6 @@ def arm_means(table: Grouped, *, kind: MeanKind = "mean", level: float = 0.95) -
     (Dean & Pagano 2015). ``kind`` ``"ratio"`` is sum over sum with a delta-method interval.
     """
     if kind == "ratio":
-        from analysis.frequentist.ratio_metric import arm_ratios
-
         return arm_ratios(table, level=level)
     return [_arm_mean(table, arm, kind, level) for arm in range(len(table.arms))]
 
@@ -106,3 +105,51 @@ def mean_of(own: Grouped, y: Floats, yy: Floats) -> Robust:
         group=np.zeros(own.cells, dtype=np.int64), groups=1,
     )  # fmt: skip
     return robust(cells, Functional(x=np.zeros(0), group=np.ones(1)))
+
+
+def arm_ratios(table: Grouped, *, level: float = 0.95) -> list[ArmMean]:
+    """Each arm's ratio of sums with Fieller's (1954) limits; ``n`` counts units.
+
+    ``sd`` is the standard deviation of the linearised outcome. Limits are ``None`` where the
+    denominator may be zero.
+    """
+    return [arm_ratio(table, arm, level) for arm in range(len(table.arms))]
+
+
+def arm_ratio(table: Grouped, arm: int, level: float) -> ArmMean:
+    """One arm's entry of :func:`arm_ratios`."""
+    own = table.where((table.arm == arm) & (table.n > 0))
+    name, n = table.arms[arm], own.total
+    clusters = None if own.cluster is None else len(np.unique(own.cluster.codes))
+    d, dd, dy = denominator(own)
+    if n == 0 or d.sum() <= 0:
+        return ArmMean(arm=arm, name=name, n=n, clusters=clusters)
+    value = float(own.y.sum() / d.sum())
+    if n < 2 or (clusters is not None and clusters < 2):
+        return ArmMean(arm=arm, name=name, n=n, clusters=clusters, mean=value)
+    spread = float((own.yy - 2 * value * dy + value**2 * dd).sum()) / (n - 1)
+    limits = _fieller_limits(own, value, level)
+    return ArmMean(
+        arm=arm, name=name, n=n, clusters=clusters, mean=value,
+        sd=math.sqrt(max(spread, 0.0)) / float(d.sum() / n),
+        low=None if limits is None else limits[0], high=None if limits is None else limits[1],
+    )  # fmt: skip
+
+
+def _fieller_limits(own: Grouped, value: float, level: float) -> tuple[float, float] | None:
+    d, dd, dy = denominator(own)
+    top, bottom = mean_of(own, own.y, own.yy), mean_of(own, d, dd)
+    both = mean_of(own, own.y + d, own.yy + 2 * dy + dd)
+    contrast = mean_of(own, own.y - value * d, own.yy - 2 * value * dy + value**2 * dd)
+    if contrast.df <= 0:
+        return None
+    covariance = (both.se**2 - top.se**2 - bottom.se**2) / 2
+    t = critical(level, contrast.df)
+    return fieller((top.estimate, bottom.estimate), (top.se**2, covariance, bottom.se**2), t)
+
+
+def denominator(table: Grouped) -> tuple[Floats, Floats, Floats]:
+    """A ratio metric's sums of the denominator, of its square and of its product."""
+    if table.d is None or table.dd is None or table.dy is None:
+        raise ValueError("a ratio metric's table carries d, dd and dy")
+    return table.d, table.dd, table.dy

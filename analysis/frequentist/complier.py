@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.cluster import Robust
 from analysis.frequentist.comparison import Comparison, compare
-from analysis.frequentist.difference import fieller, interval
+from analysis.frequentist.difference import interval
+from analysis.frequentist.fieller import fieller
 from analysis.tables import Floats, Grouped
 
 WEAK_BELOW = 10.0

@@ -8,21 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.estimates import Absent, Estimate, critical
-from analysis.frequentist.arms import ArmMean, arm_means
 from analysis.frequentist.cluster import FEW, Robust, cr_covariance, nest
 from analysis.frequentist.comparison import Comparison, compare
+from analysis.frequentist.fieller import WEAK, fieller
 from analysis.frequentist.proportions import Count, is_binary, koopman, newcombe
 from analysis.frequentist.regression import fit, hc_covariance
 from analysis.tables import Grouped
 
-__all__ = ["ArmMean", "arm_means", "difference", "fieller", "interval", "ratio"]
-
 _ROUNDING = 1e-6
 _NOTHING = 1e-12
 """A mean that is this small beside the outcome's own size is nought and rounding of adjustment."""
-
-WEAK = 4.0
-"""A control mean nearer to zero than this many standard errors calls for Fieller's interval."""
 
 _FLAT = 1e-7
 """An error that is this small beside the outcome's spread is the rounding of a perfect fit."""
@@ -126,26 +121,6 @@ def interval(
         note = "fewer than three degrees of freedom: rely on the randomisation p-value"
         return replace(estimate, p=None, notes=(*notes, note))
     return estimate
-
-
-def fieller(
-    means: tuple[float, float],
-    covariance: tuple[float, float, float],
-    critical: float,
-) -> tuple[float, float] | None:
-    """Fieller's (1954) limits for a ratio of two estimates; ``None`` where they are unbounded.
-
-    ``covariance`` is (variance of the numerator, covariance, variance of the denominator).
-    """
-    (top, bottom), (v_top, cov, v_bottom) = means, covariance
-    a = bottom**2 - critical**2 * v_bottom
-    b = top * bottom - critical**2 * cov
-    c = top**2 - critical**2 * v_top
-    inside = b**2 - a * c
-    if a <= 0 or inside < 0:
-        return None
-    root = math.sqrt(inside)
-    return (b - root) / a, (b + root) / a
 
 
 def _unidentified() -> Absent:

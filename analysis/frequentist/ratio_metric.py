@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.estimates import Absent, Estimate, critical
-from analysis.frequentist.arms import ArmMean, mean_of
+from analysis.estimates import Absent, Estimate
+from analysis.frequentist.arms import arm_ratio, denominator
 from analysis.frequentist.comparison import Comparison, compare
-from analysis.frequentist.difference import WEAK, fieller, interval
-from analysis.tables import Floats, Grouped
+from analysis.frequentist.difference import interval
+from analysis.frequentist.fieller import WEAK
+from analysis.tables import Grouped
 
 _LARGEST = 700.0
 
@@ -82,21 +83,12 @@ def ratio_of_ratios(
     )  # fmt: skip
 
 
-def arm_ratios(table: Grouped, *, level: float = 0.95) -> list[ArmMean]:
-    """Each arm's ratio of sums with Fieller's (1954) limits; ``n`` counts units.
-
-    ``sd`` is the standard deviation of the linearised outcome. Limits are ``None`` where the
-    denominator may be zero.
-    """
-    return [_arm_ratio(table, arm, level) for arm in range(len(table.arms))]
-
-
 def _ratios(table: Grouped, arm: int, versus: int) -> _Ratios | Absent:
     model = compare(table, arm, versus)
     if isinstance(model, Absent):
         return model
     two = model.table
-    d, dd, dy = _denominator(two)
+    d, dd, dy = denominator(two)
     over = model.with_outcome(d, dd)
     bottom = (over.infer(over.treated).estimate, over.infer(over.control).estimate)
     if min(bottom) <= 0:
@@ -109,16 +101,10 @@ def _ratios(table: Grouped, arm: int, versus: int) -> _Ratios | Absent:
     return _Ratios(values=values, denominators=bottom, linear=model.with_outcome(u, uu))
 
 
-def _denominator(table: Grouped) -> tuple[Floats, Floats, Floats]:
-    if table.d is None or table.dd is None or table.dy is None:
-        raise ValueError("a ratio metric's table carries d, dd and dy")
-    return table.d, table.dd, table.dy
-
-
 def _weak(found: _Ratios) -> bool:
     """Whether a mean denominator is uncertain enough for the delta method to fail."""
     model = found.linear
-    d, dd, _ = _denominator(model.table)
+    d, dd, _ = denominator(model.table)
     over = model.with_outcome(d, dd)
     errors = (over.infer(over.treated).se, over.infer(over.control).se)
     return any(WEAK * e > m for e, m in zip(errors, found.denominators, strict=True))
@@ -127,7 +113,7 @@ def _weak(found: _Ratios) -> bool:
 def _mover(
     given: Estimate, table: Grouped, arms: tuple[int, int], found: _Ratios
 ) -> Estimate | Absent:
-    limits = [_arm_ratio(table, a, given.level) for a in arms]
+    limits = [arm_ratio(table, a, given.level) for a in arms]
     (low1, high1), (low0, high0) = [(a.low, a.high) for a in limits]
     if low1 is None or high1 is None or low0 is None or high0 is None:
         return Absent("denominator-weak", "An arm's denominator may be zero: no limits exist.")
@@ -137,34 +123,3 @@ def _mover(
         high=given.estimate + math.hypot(high1 - r1, r0 - low0),
         method=f"difference of ratio metrics, Fieller limits combined, {found.linear.method}",
     )  # fmt: skip
-
-
-def _arm_ratio(table: Grouped, arm: int, level: float) -> ArmMean:
-    own = table.where((table.arm == arm) & (table.n > 0))
-    name, n = table.arms[arm], own.total
-    clusters = None if own.cluster is None else len(np.unique(own.cluster.codes))
-    d, dd, dy = _denominator(own)
-    if n == 0 or d.sum() <= 0:
-        return ArmMean(arm=arm, name=name, n=n, clusters=clusters)
-    value = float(own.y.sum() / d.sum())
-    if n < 2 or (clusters is not None and clusters < 2):
-        return ArmMean(arm=arm, name=name, n=n, clusters=clusters, mean=value)
-    spread = float((own.yy - 2 * value * dy + value**2 * dd).sum()) / (n - 1)
-    limits = _fieller_limits(own, value, level)
-    return ArmMean(
-        arm=arm, name=name, n=n, clusters=clusters, mean=value,
-        sd=math.sqrt(max(spread, 0.0)) / float(d.sum() / n),
-        low=None if limits is None else limits[0], high=None if limits is None else limits[1],
-    )  # fmt: skip
-
-
-def _fieller_limits(own: Grouped, value: float, level: float) -> tuple[float, float] | None:
-    d, dd, dy = _denominator(own)
-    top, bottom = mean_of(own, own.y, own.yy), mean_of(own, d, dd)
-    both = mean_of(own, own.y + d, own.yy + 2 * dy + dd)
-    contrast = mean_of(own, own.y - value * d, own.yy - 2 * value * dy + value**2 * dd)
-    if contrast.df <= 0:
-        return None
-    covariance = (both.se**2 - top.se**2 - bottom.se**2) / 2
-    t = critical(level, contrast.df)
-    return fieller((top.estimate, bottom.estimate), (top.se**2, covariance, bottom.se**2), t)

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trials.contacts.json_values import objects
-from trials.contacts.reading import Layout, opened, sheet
+from trials.contacts.reading import opened, sheet
 from trials.contacts.record import Refused
+from trials.contacts.sheets import Layout
 from trials.errors import Invalid, SignpostError, Unavailable
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.estimates import Absent
+from analysis.frequentist.arms import arm_means, arm_ratios
 from analysis.frequentist.counts import (
     negative_binomial,
     overdispersion,
@@ -16,8 +17,8 @@ from analysis.frequentist.counts import (
     rate_difference,
     rate_ratio,
 )
-from analysis.frequentist.difference import arm_means, difference, ratio
-from analysis.frequentist.ratio_metric import arm_ratios, ratio_difference, ratio_of_ratios
+from analysis.frequentist.difference import difference, ratio
+from analysis.frequentist.ratio_metric import ratio_difference, ratio_of_ratios
 from analysis.tables import Histogram
 
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.estimates import Absent, Estimate
-from analysis.frequentist.difference import arm_means, difference, fieller, ratio
+from analysis.frequentist.arms import arm_means
+from analysis.frequentist.difference import difference, ratio
+from analysis.frequentist.fieller import fieller
 from analysis.frequentist.proportions import wilson
 
 LETTERS = (

@@ -26,9 +26,10 @@ from trials.contacts.fast_times import Times
 from trials.contacts.intake import SCHEMA, Batch, Names
 from trials.contacts.mapping import Binding
 from trials.contacts.moments import Passes
-from trials.contacts.reading import AS_SEEN, GZIP, delimited, opened
+from trials.contacts.reading import GZIP, delimited, opened
 from trials.contacts.record import Contact, Refused
 from trials.contacts.rows import DURATIONS, WORDS, Cleaner
+from trials.contacts.sheets import AS_SEEN
 from trials.contacts.sources import plain
 from trials.contacts.sources.common import USUAL, ReadOptions
 from trials.contacts.textcheck import is_regular

@@ -17,8 +17,9 @@ from typing import IO, Final, Literal
 
 from trials.contacts import cells
 from trials.contacts.cells import fold
-from trials.contacts.reading import Row, sheet
+from trials.contacts.reading import sheet
 from trials.contacts.record import Fault, Refused
+from trials.contacts.sheets import Row
 from trials.errors import Invalid, Problem
 
 Indicator = Literal[

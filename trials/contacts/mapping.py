@@ -44,9 +44,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from trials.contacts.cells import fold, why_nothing
 from trials.contacts.durations import DurationUnit, seconds
 from trials.contacts.moments import DateOrder
-from trials.contacts.reading import Layout, Sheet, sheet
+from trials.contacts.reading import sheet
 from trials.contacts.record import Contact, Fault, Refused
 from trials.contacts.rows import DURATIONS, FIELDS, Cleaner
+from trials.contacts.sheets import Layout, Sheet
 from trials.errors import Invalid, Problem, Unavailable
 from trials.people.identifiers import KINDS
 

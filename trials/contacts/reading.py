@@ -11,18 +11,18 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from trials.contacts.cells import LONGEST_CELL, fold
+from trials.contacts.cells import fold
 from trials.contacts.record import Refused
+from trials.contacts.sheets import AS_SEEN, Layout, Row, Sheet, unreadable
+from trials.contacts.workbooks import parquet, workbook
 from trials.errors import Invalid, Problem, SignpostError, Unavailable
 
 Shape = Literal["text", "xlsx", "parquet"]
-Row = tuple[int, list[str]]
 
 READ_FAILURES: Final = (EOFError, zlib.error, OSError)
 """What reading a damaged file or a failing disk raises (a bad gzip is an ``OSError``)."""
@@ -30,32 +30,6 @@ LONGEST_LINE: Final = 1 << 20
 GZIP: Final = b"\x1f\x8b"
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
 _WIDE: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-
-
-@dataclass(slots=True)
-class Sheet:
-    """A header and its rows. ``place`` is what a row is counted by: ``line`` or ``row``."""
-
-    header: tuple[str, ...]
-    rows: Iterator[Row | Refused]
-    place: str = "line"
-
-    def columns(self) -> dict[str, int]:
-        """The position of each column by its folded name (without case and punctuation)."""
-        return {fold(name): i for i, name in enumerate(self.header) if name}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a text file is laid out, where it is not what the first lines suggest."""
-
-    encoding: str = "utf-8"
-    delimiter: str | None = None
-    skip_lines: int = 0
-    sheet: str | None = None
-
-
-AS_SEEN: Final = Layout()
 
 
 @contextmanager
@@ -120,12 +94,8 @@ def sheet(stream: IO[bytes], layout: Layout = AS_SEEN) -> Sheet:
     """
     kind = shape(stream)
     if kind == "xlsx":
-        from trials.contacts.workbooks import workbook
-
         return checked(workbook(stream, layout))
     if kind == "parquet":
-        from trials.contacts.workbooks import parquet
-
         return checked(parquet(stream))
     return checked(delimited(stream, layout))
 
@@ -262,16 +232,3 @@ def _record(start: int, cells: list[str], width: int) -> Row | Refused:
         del cells[width:]
     fault = unreadable(cells)
     return (start, cells) if fault is None else Refused(start, fault)
-
-
-def unreadable(cells: Sequence[str]) -> str | None:
-    """Why a row's cells cannot be used as text, or ``None``."""
-    joined = "".join(cells)
-    if not joined.isascii():
-        if any("\udc80" <= c <= "\udcff" for c in joined):
-            return "not UTF-8 (Windows-1252, perhaps); save the file as CSV UTF-8"
-        if any("\ud800" <= c <= "\udfff" for c in joined):
-            return "holds half a character"
-    if len(joined) > LONGEST_CELL and any(len(c) > LONGEST_CELL for c in cells):
-        return f"a field is longer than {LONGEST_CELL:,} characters"
-    return None

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any, Final
 
-from trials.contacts.reading import Layout, Row, Sheet, unreadable
 from trials.contacts.record import Refused
+from trials.contacts.sheets import Layout, Row, Sheet, unreadable
 from trials.errors import SignpostError
 
 LARGEST_UNPACKED: Final = 512 << 20

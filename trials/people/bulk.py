@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from trials import clock, files
-from trials.contacts.reading import Row, opened, sheet
+from trials.contacts.reading import opened, sheet
 from trials.contacts.record import Refused
+from trials.contacts.sheets import Row
 from trials.errors import Invalid, Problem
 from trials.importing import ledger
 from trials.importing.columns import link_number

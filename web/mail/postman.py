@@ -19,8 +19,8 @@ from trials.mail.outbox import LEASE, Item
 from trials.settings import Settings
 from trials.store.engine import Store
 from web.jobs.worker import name
-from web.mail import transport
 from web.mail.transport import InDoubt, Later, Refused, Transport
+from web.mail.ways import chosen
 
 _log = logging.getLogger("signpost.mail")
 POLL_SECONDS = 2.0
@@ -152,7 +152,7 @@ class Postman:
 
 def of(store: Store, settings: Settings) -> Postman:
     """The postman that the settings describe."""
-    ways = {"mail": transport.of(settings.mail, settings.home)}
+    ways = {"mail": chosen(settings.mail, settings.home)}
     if settings.mail.webhook_hosts:
         from web.mail.hooks import Hooks
 

@@ -216,14 +216,3 @@ def _kind(failure: Exception) -> str:
     if isinstance(failure, OSError) and failure.strerror:
         return failure.strerror
     return type(failure).__name__
-
-
-def of(settings: MailSettings, home: Path) -> Transport | None:
-    """The way that the settings choose; ``None`` where none is."""
-    if settings.way == "smtp":
-        return Smtp(settings)
-    if settings.way == "notify":
-        from web.mail.notify import Notify
-
-        return Notify(settings)
-    return Folder(home / "mail") if settings.way == "folder" else None

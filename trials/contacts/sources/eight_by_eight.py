@@ -17,9 +17,10 @@ from typing import IO, Any, Final
 from trials.contacts.cells import fold, why_nothing
 from trials.contacts.durations import DurationUnit, seconds
 from trials.contacts.json_values import objects
-from trials.contacts.reading import Sheet, sheet
+from trials.contacts.reading import sheet
 from trials.contacts.record import Contact, Fault, Outcome, Refused
 from trials.contacts.rows import Cleaner
+from trials.contacts.sheets import Sheet
 from trials.contacts.sources.common import USUAL, ReadOptions, starts_like_json
 from trials.errors import Invalid, Problem
 

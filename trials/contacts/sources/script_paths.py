@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 from trials.contacts.cells import fold, number, yes_no
-from trials.contacts.reading import Sheet, sheet
+from trials.contacts.reading import sheet
 from trials.contacts.record import Fault, Refused
+from trials.contacts.sheets import Sheet
 from trials.errors import Invalid, Problem
 
 NAME: Final = "8x8-script-paths"
