@@ -157,7 +157,10 @@ class Grouped:
             covariates=self.covariates if keeps_x else (),
         )  # fmt: skip
 
-    def _rows(self, rows: npt.NDArray[np.bool_] | Ints) -> Grouped:
+    def _rows(self, rows: npt.NDArray[np.bool_]) -> Grouped:
+        if self.histogram is None and self.lives is None and rows.all():
+            return self
+
         def some(values: Floats | None) -> Floats | None:
             return None if values is None else values[rows]
 

@@ -171,6 +171,25 @@ def _open(frame: ir.Table, one: Asked) -> ir.BooleanValue:
     return (frame.start > 0) & (frame.start + one.metric.window > one.cutoff)
 
 
+def counts_of(asked: Sequence[Asked]) -> dict[str, str]:
+    """By metric's column, the metric whose ``_n`` and ``_open`` :func:`cells` counts for both.
+
+    Whose outcome is known and whose window is open is the same for metrics of one window that are
+    known of everybody alike, so that is added up once for all of them.
+    """
+    first: dict[object, str] = {}
+    return {one.column: first.setdefault(_counts_by(one), one.column) for one in asked}
+
+
+def _counts_by(one: Asked) -> tuple[object, ...]:
+    """All that :func:`_known` and :func:`_open` look at."""
+    if one.metric.source == "contacts":
+        known: object = "contacts"
+    else:
+        known = "zero" if one.metric.absent_means == "zero" else one.number
+    return known, one.metric.window, one.cutoff
+
+
 def cells(
     table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = (),
     uptake: ir.BooleanValue | None = None, also: Sequence[str] = (),
@@ -178,19 +197,21 @@ def cells(
     """One row a cell: its keys, its size and the sums of every metric, in one aggregation.
 
     ``pre`` lists the metrics whose values before the start are covariates, hence keys; ``uptake``
-    says of each unit whether it took the treatment up; ``also`` names further keys.
+    says of each unit whether it took the treatment up; ``also`` names further keys. Counts that
+    several metrics share are in the columns of one of them, see :func:`counts_of`.
     """
     keys = ["arm_id", "stratum", "cluster", "attributes", *(f"{one.column}_pre" for one in pre),
             *also]  # fmt: skip
     keys += ["period"] if "period" in table.columns else []
     sums: dict[str, ir.Value] = {"units": table.count()}
-    by_key = {one.metric.key: one for one in asked}
+    by_key, counts = {one.metric.key: one for one in asked}, counts_of(asked)
     for one in asked:
         y, use = table[f"{one.column}_y"], table[f"{one.column}_use"]
-        sums[f"{one.column}_n"] = use.sum()
         sums[f"{one.column}_s"] = y.sum()
         sums[f"{one.column}_ss"] = (y * y).sum()
-        sums[f"{one.column}_open"] = table[f"{one.column}_open"].sum()
+        if counts[one.column] == one.column:
+            sums[f"{one.column}_n"] = use.sum()
+            sums[f"{one.column}_open"] = table[f"{one.column}_open"].sum()
         if uptake is not None:
             took = ibis.ifelse(uptake, 1.0, 0.0) * use
             sums[f"{one.column}_u"] = took.sum()

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist.cluster import cluster_sums, cr_covariance, cr_df, is_nested, too_wide
@@ -26,6 +26,7 @@ LEAST = 50
 _GRID = 1601
 _SPAN = 60.0
 _NEGLIGIBLE = 1e-14
+_MOST_STEPS, _CLOSE = 200, 1e-11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +144,10 @@ def shrink(
     variances = (1 - pull) * s**2 + pull**2 * centre_var[:, None]
     mean = float(weight @ centre)
     spread = float(weight @ (centre_var + (centre - mean) ** 2))
-    found = [_mixture(weight, means[:, j], variances[:, j], level) for j in range(len(y))]
     return Shrunk(
-        effects=tuple(found), mean=mean, mean_sd=math.sqrt(spread), tau=float(weight @ tau)
-    )
+        effects=_mixtures(weight, means, variances, level),
+        mean=mean, mean_sd=math.sqrt(spread), tau=float(weight @ tau),
+    )  # fmt: skip
 
 
 def _two_arms(table: Grouped, by: str, arms: tuple[int, int], least: float) -> Grouped:
@@ -211,22 +212,43 @@ def _supported(tau: Floats, weight: Floats) -> tuple[Floats, Floats]:
     return tau[some], weight[some] / weight[some].sum()
 
 
-def _mixture(weight: Floats, means: Floats, variances: Floats, level: float) -> Estimate:
-    """Mean, deviation and quantiles of a mixture of normals."""
-    deviations = np.sqrt(variances)
-    mean = float(weight @ means)
-    sd = math.sqrt(float(weight @ (variances + (means - mean) ** 2)))
-
-    def quantile(q: float) -> float:
-        def gap(value: float) -> float:
-            return float(weight @ special.ndtr((value - means) / deviations)) - q
-
-        # Cantelli's inequality brackets a quantile of any distribution.
-        below, above = math.sqrt((1 - q) / q), math.sqrt(q / (1 - q))
-        return float(optimize.brentq(gap, mean - below * sd, mean + above * sd, rtol=1e-10))
-
-    tail = (1 - level) / 2
-    return Estimate(
-        estimate=mean, se=sd, low=quantile(tail), high=quantile(1 - tail), level=level,
-        method="partial pooling, normal–normal",
+def _mixtures(
+    weight: Floats, means: Floats, variances: Floats, level: float
+) -> tuple[Estimate, ...]:
+    """Mean, deviation and quantiles of mixtures of normals, one a column."""
+    mean, tail = weight @ means, (1 - level) / 2
+    sd = np.sqrt(weight @ (variances + (means - mean) ** 2))
+    scale = 1 / np.sqrt(variances)
+    low, high = (_quantiles(weight, means, scale, (mean, sd), q) for q in (tail, 1 - tail))
+    return tuple(
+        Estimate(estimate=e, se=s, low=a, high=b, level=level,
+                 method="partial pooling, normal–normal")
+        for e, s, a, b in np.column_stack([mean, sd, low, high]).tolist()
     )  # fmt: skip
+
+
+def _quantiles(
+    weight: Floats, means: Floats, scale: Floats, moments: tuple[Floats, Floats], q: float
+) -> Floats:
+    """The ``q`` quantile of every mixture at once.
+
+    Newton's steps on the normal scale, where a single normal needs one; a step that leaves the
+    bracket (Cantelli's inequality gives one for any distribution) halves it instead.
+    """
+    (mean, sd), aim = moments, float(special.ndtri(q))
+    below, above = mean - math.sqrt((1 - q) / q) * sd, mean + math.sqrt(q / (1 - q)) * sd
+    value = mean + aim * sd
+    for _ in range(_MOST_STEPS):
+        z = (value - means) * scale
+        chance = weight @ special.ndtr(z)
+        low = chance < q
+        below, above = np.where(low, value, below), np.where(low, above, value)
+        reached = special.ndtri(chance)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            slope = (weight @ (np.exp(-z * z / 2) * scale)) / np.exp(-reached * reached / 2)
+            step = value - (reached - aim) / slope
+        inside = (step >= below) & (step <= above)
+        before, value = value, np.where(inside, step, (below + above) / 2)
+        if (np.abs(value - before) <= _CLOSE * sd).all():
+            break
+    return value

@@ -237,6 +237,22 @@ def test_shrinkage_agrees_with_adaptive_quadrature():
     assert got.effects[0].estimate == pytest.approx(mean, rel=1e-5)
     assert got.tau == pytest.approx(integral(lambda t, _: t) / one, rel=1e-5)
 
+    def below(value, j):
+        """The chance that level j's effect is below a value: given tau it is normal."""
+
+        def given(t, m):
+            w = 1 / (s**2 + t**2)
+            pull = s[j] ** 2 * w[j]
+            mean = y[j] * (1 - pull) + m * pull
+            sd = math.sqrt((1 - pull) * s[j] ** 2 + pull**2 / w.sum())
+            return stats.norm.cdf(value, mean, sd)
+
+        return integral(given) / one
+
+    for j, effect in enumerate(got.effects):
+        assert below(effect.low, j) == pytest.approx(0.025, rel=1e-5)
+        assert below(effect.high, j) == pytest.approx(0.975, rel=1e-5)
+
 
 def test_shrinkage_lies_between_the_effect_and_the_mean_and_needs_enough_levels():
     got = shrink(*SCHOOLS)
