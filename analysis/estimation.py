@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from analysis import ratios
 from analysis.bayesian.posterior import Posterior, effect_posterior
 from analysis.estimates import Absent, Estimate, to_json
 from analysis.estimators import UNSEGMENTED, arms_of, difference_of, interaction_of, ratio_of
@@ -22,6 +23,7 @@ from analysis.frequentist.multiplicity import adjust, family, stretched
 from analysis.frequentist.subgroups import LEAST, shrink
 from analysis.looking import Judged, shared
 from analysis.precision import guarded, symmetric, worst
+from analysis.secondaries import Group
 from analysis.secondaries import Readers as Read
 from analysis.tables import Grouped
 from trials.definition.model import Metric, Prior, Trial
@@ -76,18 +78,25 @@ def contrasts(
     """Every contrast of every metric, p-values adjusted within the plan's families.
 
     Where the plan's looks judged the main measure, its contrasts are as they were judged, and the
-    secondaries' and all ratios as their ``readers`` (by metric and arm) have them.
+    secondaries' and all ratios as their ``readers`` (by metric and arm) have them. A ratio's
+    interval has the coverage that its difference's came to.
     """
     readers = readers or {}
     found = [
-        _ratio_read(trial, contrast, tables[metric.key], readers)
+        contrast
         for metric in trial.metrics
         for contrast in _of_metric(trial, metric, tables[metric.key], school)
     ]
     again = _agains(trial, found, tables, judged, readers)
     if trial.analysis.multiplicity == "dunnett":
-        return _looked(_dunnett(trial, found, tables, again), judged)
-    return _adjusted(trial, _looked(_read(trial, found, again), judged), again)
+        done = _looked(_dunnett(trial, found, tables, again), judged)
+    else:
+        done = _adjusted(trial, _looked(_read(trial, found, again), judged), again)
+    return [
+        _with_ratio(trial, plain, contrast, tables[contrast.metric.key],
+                    readers.get((contrast.metric.key, contrast.arm)))
+        for plain, contrast in zip(found, done, strict=True)
+    ]  # fmt: skip
 
 
 def _agains(
@@ -114,20 +123,16 @@ def adjusts(trial: Trial, table: Grouped) -> bool:
     return bool(trial.analysis.adjust) and table.x is not None
 
 
-def _ratio_read(
-    trial: Trial, contrast: Contrast, table: Grouped | Absent, readers: Readers
+def _with_ratio(
+    trial: Trial, plain: Contrast, done: Contrast, table: Grouped | Absent, read: Read | None
 ) -> Contrast:  # fmt: skip
-    """The contrast with its ratio as the looks allow it to be read."""
-    read = readers.get((contrast.metric.key, contrast.arm))
-    if read is None or isinstance(table, Absent):
-        return contrast
-    arm = [a.key for a in trial.arms].index(contrast.arm)
-    adjust = adjusts(trial, table)
-
-    def at(level: float) -> Outcome:
-        return ratio_of(trial, contrast.metric, table, arm, level=level, adjust=adjust)
-
-    return replace(contrast, ratio=read.ratio(at, 1 - trial.analysis.alpha))
+    """The contrast with its ratio read as its difference is; ``plain`` is that of no reading."""
+    if isinstance(table, Absent) or done.metric.role == "guardrail":
+        return done
+    wide = ratios.Wide.of(trial, plain.difference, done.difference, looked=read is not None)
+    arm = [a.key for a in trial.arms].index(done.arm)
+    again = partial(ratio_of, trial, done.metric, table, arm, adjust=adjusts(trial, table))
+    return replace(done, ratio=ratios.read(plain.ratio, wide, again, read.ratio if read else None))
 
 
 def _read(trial: Trial, found: list[Contrast], again: Sequence[Again]) -> list[Contrast]:
@@ -339,25 +344,34 @@ def arms_json(metric: Metric, table: Grouped) -> list[dict[str, Any]]:
 
 
 def segments_json(
-    trial: Trial, metric: Metric, table: Grouped | Absent, school: School
-) -> list[dict[str, Any]]:
+    trial: Trial, metric: Metric, table: Grouped | Absent, school: School,
+    readers: Mapping[Group, Read] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """The pre-specified segments of one metric: each level by itself, and partially pooled.
 
-    ``shrunk`` is the first treatment's effect pulled towards the average over the levels; each
-    contrast carries its own. A level with fewer than fifty units in an arm is counted and nothing
-    more: neither its rates nor its effect would say anything, but they would be read.
+    Under the plan's looks differences and ratios are as their ``readers`` have them; what is pooled
+    are the estimates and their errors, which looks do not change. ``shrunk`` is the first
+    treatment's effect pulled towards the average over the levels; each contrast carries its own. A
+    level with fewer than fifty units in an arm is counted and nothing more: neither its rates nor
+    its effect would say anything, but they would be read.
     """
     if isinstance(table, Absent) or metric.kind in UNSEGMENTED:
         return []
-    return [entry for by in table.segments for entry in _segment(trial, metric, table, by, school)]
+    return [entry for by in table.segments
+            for entry in _segment(trial, metric, table, by, school, readers or {})]  # fmt: skip
 
 
 def _segment(
-    trial: Trial, metric: Metric, table: Grouped, by: str, school: School
-) -> list[dict[str, Any]]:
+    trial: Trial, metric: Metric, table: Grouped, by: str, school: School,
+    readers: Mapping[Group, Read],
+) -> list[dict[str, Any]]:  # fmt: skip
     levels = table.segments[by].levels
     parts = [table.segment(by, level) for level in levels]
-    found = [_of_level(trial, metric, part, school) for part in parts]
+    found = [
+        [_of_group(trial, contrast, part, readers.get((metric.key, by, level, contrast.arm)))
+         for contrast in _of_level(trial, metric, part, school)]
+        for level, part in zip(levels, parts, strict=True)
+    ]  # fmt: skip
     pooled = [
         _shrunk(trial, metric, [contrasts_[k].difference for contrasts_ in found])
         for k in range(len(found[0]))
@@ -372,6 +386,15 @@ def _segment(
         }
         for i, (level, mine) in enumerate(zip(levels, found, strict=True))
     ]  # fmt: skip
+
+
+def _of_group(trial: Trial, plain: Contrast, part: Grouped, read: Read | None) -> Contrast:
+    """A group's contrast as the plan's looks allow it to be read."""
+    if read is None or isinstance(plain.difference, Absent):
+        return plain
+    again = partial(_again, trial, plain, {plain.metric.key: part})
+    done = replace(plain, difference=read.difference(again, 1 - trial.analysis.alpha))
+    return _with_ratio(trial, plain, done, part, read)
 
 
 def _of_level(trial: Trial, metric: Metric, part: Grouped, school: School) -> list[Contrast]:

@@ -6,6 +6,7 @@ its place.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -71,6 +72,14 @@ def symmetric(found: Estimate) -> bool:
     """Whether the interval's arms are of one length, so that it can simply be stretched."""
     arms = found.high - found.estimate, found.estimate - found.low
     return bool(np.isclose(arms[0], arms[1], rtol=1e-9, atol=1e-15))
+
+
+def symmetric_logs(found: Estimate) -> bool:
+    """The same of a ratio on the log scale."""
+    ends = found.low, found.estimate, found.high
+    if not all(0 < end < math.inf for end in ends):
+        return False
+    return bool(np.isclose(ends[1] / ends[0], ends[2] / ends[1], rtol=1e-9, atol=0))
 
 
 def guarded(found: Outcome, *, margin: float, better: Better, alpha: float) -> dict[str, Any]:

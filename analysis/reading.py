@@ -125,6 +125,14 @@ def read(
         return everything(log, record, arm_ids, beside, cutoff=cutoff)
 
 
+def tables(
+    store: Store, record: registry.TrialRecord, arm_ids: list[int], beside: Known, *, cutoff: int
+) -> Mapping[str, Grouped | Absent]:
+    """The grouped tables of all metrics, as :func:`read` makes them but for histograms."""
+    with open_log(store) as log:
+        return _Reading(log, record.id, record.definition, arm_ids, beside, cutoff).tables()
+
+
 def measure(
     store: Store, record: registry.TrialRecord, arm_ids: list[int], beside: Known, key: str, *,
     cutoff: int,
@@ -179,14 +187,10 @@ class _Reading:
             for one in capped
             if _values_matter(one, data.metrics[one.metric.key])
         }
-        tables = {m.key: self._usable(m.key, data) for m in self.trial.metrics}
         return Read(
             data=data,
-            tables={
-                key: self._beside(replace(table, histogram=whole.get(key), lives=lives.get(key)))
-                if isinstance(table, Grouped) else table
-                for key, table in tables.items()
-            },
+            tables={m.key: self._complete(m.key, found, whole.get(m.key))
+                    for m in self.trial.metrics},
             lives={} if self.trial.design.adaptive else lives, shapes=distributions,
             deflection=self._deflection(units, linked), ways=self.ways,
             linked=self._people(linked), linking=self._linking(units, found.named, linked, capped),
@@ -196,11 +200,20 @@ class _Reading:
         )  # fmt: skip
 
     def table(self, key: str) -> Grouped | Absent:
+        return self._complete(key, self._gathered())
+
+    def tables(self) -> dict[str, Grouped | Absent]:
         found = self._gathered()
+        return {metric.key: self._complete(metric.key, found) for metric in self.trial.metrics}
+
+    def _complete(
+        self, key: str, found: _Gathered, histogram: Histogram | None = None
+    ) -> Grouped | Absent:
+        """A metric's table with all that belongs to it, or why there is none."""
         table = self._usable(key, found.data)
         if isinstance(table, Absent):
             return table
-        return self._beside(replace(table, lives=found.lives.get(key)))
+        return self._beside(replace(table, histogram=histogram, lives=found.lives.get(key)))
 
     def _gathered(self) -> _Gathered:
         self.reach = contact_log.reach(self.log)

@@ -8,6 +8,9 @@ least error whose bound it would have crossed (Liu & Anderson 2008). Both hold a
 whatever ends the trial, and go into the plan's family as any others do. Under a live band
 secondaries have a band too. The ratio of arms, the main measure's included, is read the same way.
 
+So is a pre-specified group's effect, on the main measure too: it goes along with the whole's, which
+it is a part of, and the looks held as much of it as they held of the group.
+
 Pure.
 """
 
@@ -35,6 +38,10 @@ Ordinary = Callable[[float], Outcome]
 Reader = Callable[[Ordinary, float], Outcome]
 """The estimate as the looks allow it to be read, at a coverage."""
 Tables = Mapping[str, Grouped | Absent]
+
+
+Group = tuple[str, str, str, str]
+"""Metric, segment, level and arm."""
 
 
 class Readers(NamedTuple):
@@ -74,6 +81,44 @@ def readers(
     return made
 
 
+def of_groups(
+    trial: Trial, at: looking.Place, reads: Sequence[Tables]
+) -> dict[Group, Readers]:  # fmt: skip
+    """How the effects in pre-specified groups are read; the arguments are those of :func:`readers`.
+
+    A live band is tuned to the group's share of the planned size. Guardrails' stand as they are.
+    """
+    if at.kind == "fixed" or not at.reached or not reads:
+        return {}
+    made: dict[Group, Readers] = {}
+    arms = [(i, arm.key) for i, arm in enumerate(trial.arms) if not arm.control]
+    for metric in trial.metrics:
+        last = reads[-1][metric.key]
+        if metric.role == "guardrail" or isinstance(last, Absent):
+            continue
+        tables = [tables[metric.key] for tables in reads]
+        main = reads[-1][trial.primary.key]
+        for by, level in ((by, level) for by, key in last.segments.items() for level in key.levels):
+            parts = [_part(table, by, level) for table in tables]
+            for i, arm in arms:
+                reader = (
+                    _live(trial, parts[-1], main, i, of=last) if at.kind == "always-valid"
+                    else _repeated(trial, at, parts, i)
+                )  # fmt: skip
+                if reader is not None:
+                    made[metric.key, by, level, arm] = reader
+    return made
+
+
+def _part(table: Grouped | Absent, by: str, level: str) -> Grouped | Absent:
+    """A group's part of a look's table; nobody of it may have been there yet."""
+    if isinstance(table, Absent):
+        return table
+    if by not in table.segments or level not in table.segments[by].levels:
+        return Absent("no-outcomes", "Nobody of the group had been seen yet.")
+    return table.segment(by, level)
+
+
 def _repeated(
     trial: Trial, at: looking.Place, tables: Sequence[Grouped | Absent], arm: int
 ) -> Readers | None:
@@ -107,13 +152,15 @@ def _at_look(spent: Spent, ordinary: Ordinary, level: float) -> Outcome:
 
 
 def _live(
-    trial: Trial, table: Grouped | Absent, main: Grouped | Absent, arm: int
-) -> Readers | None:
+    trial: Trial, table: Grouped | Absent, main: Grouped | Absent, arm: int, *,
+    of: Grouped | None = None,
+) -> Readers | None:  # fmt: skip
+    """The band of a measure; of one group of it where ``of`` is the measure's whole table."""
     if isinstance(table, Absent) or isinstance(main, Absent):
         return None
-    two = table.where(np.isin(table.arm, (arm, table.control)))
-    units = looking.clusters(two) if table.cluster is not None else two.total
-    tuned_to = looking.tuned_to(trial, main, arm)
+    units = _units(table, arm)
+    share = 1.0 if of is None or not units else units / _units(of, arm)
+    tuned_to = share * looking.tuned_to(trial, main, arm)
     at = 1 - trial.analysis.alpha
 
     def band(ordinary: Ordinary, level: float) -> Outcome:
@@ -134,3 +181,9 @@ def _live(
         return replace(found, level=level, p=None, method=says)
 
     return Readers(band, ratio)
+
+
+def _units(table: Grouped, arm: int) -> float:
+    """Units of one comparison with a known outcome, clusters where these were randomised."""
+    two = table.where(np.isin(table.arm, (arm, table.control)))
+    return looking.clusters(two) if table.cluster is not None else two.total

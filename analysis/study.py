@@ -45,7 +45,7 @@ from analysis.report.reading import arm_title
 from analysis.runs import latest_result
 from analysis.tables import Grouped
 from trials import audit, clock, lifecycle, registry, settings
-from trials.definition.model import Trial
+from trials.definition.model import Metric, Trial
 from trials.errors import Conflict, SignpostError
 from trials.store.engine import Store
 from trials.store.tables import RunRow
@@ -80,8 +80,11 @@ class _Study:
     cutoff: int
     facts: facts.Facts
     read: reading.Read
+    shown: reading.Read
+    """What the estimates are made of: the log as it was at the last look that has come."""
     at: looking.Place
-    reads: tuple[reading.Read, ...] = ()
+    looks: tuple[secondaries.Tables, ...] = ()
+    """The tables at each look that has come, the last being those shown."""
     answers: tuple[fitting.Answer, ...] = ()
     sealed: int | None = None
 
@@ -92,11 +95,6 @@ class _Study:
     @property
     def data(self) -> compressed.Compressed:
         return self.read.data
-
-    @property
-    def shown(self) -> reading.Read:
-        """What the estimates are made of: the log as it was at the last look that has come."""
-        return self.reads[-1] if self.reads else self.read
 
     @property
     def tables(self) -> Mapping[str, Grouped | Absent]:
@@ -128,10 +126,12 @@ def analyse(store: Store, order: Order, tell: fitting.Tell | None = None) -> dic
     read = reading.read(store, record, list(arms), known, cutoff=clock.epoch(cutoff))
     at = looking.place(record.definition, cutoff=clock.epoch(cutoff),
                        over=record.state in {"stopped", "decided"})  # fmt: skip
-    reads = _at_looks(at, read, lambda moment: reading.read(
-        store, record, list(arms), known, cutoff=moment))  # fmt: skip
+    shown, looks = _at_looks(
+        at, read, lambda moment: reading.read(store, record, list(arms), known, cutoff=moment),
+        lambda moment: reading.tables(store, record, list(arms), known, cutoff=moment),
+    )  # fmt: skip
     study = _Study(record=record, order=order, cutoff=clock.epoch(cutoff), facts=found, read=read,
-                   at=at, reads=reads, sealed=sealed)  # fmt: skip
+                   shown=shown, at=at, looks=looks, sealed=sealed)  # fmt: skip
     if order.school != "frequentist":
         study = replace(study, answers=_answers(store, study, tell))
     result, made = _document(study)
@@ -158,19 +158,26 @@ def end_of(day: date) -> datetime:
 
 
 def _at_looks(
-    at: looking.Place, now: reading.Read, read: Callable[[int], reading.Read]
-) -> tuple[reading.Read, ...]:
-    """The log as it stood at each look that has come; only declared looks go back to it."""
+    at: looking.Place, now: reading.Read, read: Callable[[int], reading.Read],
+    tables: Callable[[int], secondaries.Tables],
+) -> tuple[reading.Read, tuple[secondaries.Tables, ...]]:  # fmt: skip
+    """The log as it stood at the last look that has come, and the tables at each.
+
+    Only declared looks go back to it, and of all but the last no more than the tables is wanted.
+    """
     if at.kind != "group-sequential":
-        return (now,)
-    last = at.due[-1].number if at.due else 0
-    return tuple(now if due.number == last and at.final else read(due.cutoff) for due in at.due)
+        return now, (now.tables,)
+    if not at.due:
+        return now, ()
+    *before, last = at.due
+    shown = now if at.final else read(last.cutoff)
+    return shown, (*(tables(due.cutoff) for due in before), shown.tables)
 
 
 def _judged(study: _Study) -> looking.Judged | None:
     """The main measure under the plan's looks."""
     key = study.trial.primary.key
-    tables = [read.tables[key] for read in study.reads]
+    tables = [look[key] for look in study.looks]
     estimates = [estimation.ordinary(study.trial, table) for table in tables]
     return looking.judge(study.trial, study.at, estimates, tables)
 
@@ -203,8 +210,8 @@ def _posteriors(
         return None
     seed = study.order.seed
     saved = deflecting.saved(study.trial, study.shown.deflection, study.answers, seed=seed)
-    looks = [estimation.ordinary(study.trial, read.tables[study.trial.primary.key])
-             for read in study.reads]  # fmt: skip
+    looks = [estimation.ordinary(study.trial, look[study.trial.primary.key])
+             for look in study.looks]  # fmt: skip
     document = posterior_document.document(
         study.trial, contrasts, study.answers, saved, segments, at=study.at, looks=looks,
         plan_hash=study.record.plan_hash, seed=seed, frozen=frozen.prior_record(study.record),
@@ -217,7 +224,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
     """The result document of the contract, all but the run's own number, and its posteriors."""
     trial, record, school = study.trial, study.record, study.order.school
     judged_looks = _judged(study)
-    readers = secondaries.readers(trial, study.at, [read.tables for read in study.reads])
+    readers = secondaries.readers(trial, study.at, study.looks)
     contrasts = _redrawn(
         study, estimation.contrasts(trial, study.tables, school, judged_looks, readers)
     )
@@ -228,16 +235,13 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
                           schedule=redrawing.schedule(trial, study.sealed),
                           amended=_amended(record),
                           unrecorded=frozen.unrecorded(record))  # fmt: skip
-    segments = {
-        metric.key: posterior_document.shrunk(
-            estimation.segments_json(trial, metric, study.tables[metric.key], school),
-            study.answers, metric)
-        for metric in trial.metrics
-    }  # fmt: skip
+    groups = secondaries.of_groups(trial, study.at, study.looks)
+    segments = {metric.key: _segments(study, metric, groups) for metric in trial.metrics}
     evidence = verdict.Evidence(
         trial=trial, contrasts=contrasts, checks=checks, over=study.at.reached,
         maturing=study.data.units - sum(study.data.matured),
-        harmed=_harmed(trial, segments[trial.primary.key]),
+        # A warning of harm stays at the full level at every look, as a guardrail does.
+        harmed=_harmed(trial, _segments(study, trial.primary, {})),
         at=study.at, decision=judged_looks.decision if judged_looks else None,
     )  # fmt: skip
     judged = verdict.decide(evidence)
@@ -273,6 +277,15 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
         result["coding"]["says"] = list(matched.coding(trial, result).says)
     result["withheld"] = withhold.sentence(result)
     return result, _posteriors(study, contrasts, segments[trial.primary.key])
+
+
+def _segments(
+    study: _Study, metric: Metric, readers: Mapping[secondaries.Group, secondaries.Readers]
+) -> list[dict[str, Any]]:
+    """One metric's effects in the pre-specified groups."""
+    found = estimation.segments_json(study.trial, metric, study.tables[metric.key],
+                                     study.order.school, readers)  # fmt: skip
+    return posterior_document.shrunk(found, study.answers, metric)
 
 
 def _amended(record: registry.TrialRecord) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,15 @@ class Log:
 
     backend: Any
     database: tuple[str, str] | None = None
+    known: dict[str, ir.Table] = field(default_factory=dict, compare=False)
+    """Tables asked for before: the engine is asked for the columns of each once."""
 
     def table(self, name: str) -> ir.Table:
         """One of Signpost's tables."""
-        if self.database is None:
-            return self.backend.table(name)
-        return self.backend.table(name, database=self.database)
+        if name not in self.known:
+            at = {} if self.database is None else {"database": self.database}
+            self.known[name] = self.backend.table(name, **at)
+        return self.known[name]
 
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         """Work an expression out once, in the engine's own temporary storage."""

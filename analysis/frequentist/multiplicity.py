@@ -13,6 +13,7 @@ Intervals come from the same call as the p-values, so the two cannot disagree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ Method = Literal["holm", "hochberg", "benjamini-hochberg", "none"]
 Outcome = Estimate | Absent | None
 Floats = npt.NDArray[np.float64]
 
+_LARGEST_LOG = 700.0
 NAMES: dict[str, str] = {
     "holm": "Holm",
     "hochberg": "Hochberg",
@@ -126,6 +128,14 @@ def stretched(estimate: Estimate, level: float) -> Estimate:
         low=estimate.estimate - by * (estimate.estimate - estimate.low),
         high=estimate.estimate + by * (estimate.high - estimate.estimate),
     )
+
+
+def stretched_logs(ratio: Estimate, level: float) -> Estimate:
+    """The same ratio with its interval at another coverage, stretched on the log scale."""
+    low, middle, high = (math.log(end) for end in (ratio.low, ratio.estimate, ratio.high))
+    logs = stretched(replace(ratio, estimate=middle, low=low, high=high), level)
+    return replace(ratio, level=level, low=math.exp(logs.low),
+                   high=math.exp(min(logs.high, _LARGEST_LOG)))  # fmt: skip
 
 
 def _compatible(p: float, adjusted: float, size: int, alpha: float, method: str) -> float:

@@ -61,11 +61,17 @@ def _left_out(trial: Trial, result: Json | None) -> Absent | None:
 
 
 def _log_ratio(ratio: Json) -> tuple[float, float] | None:
-    """The logarithm of a ratio and its standard error, from the ends of its interval."""
+    """The logarithm of a ratio and its standard error, without one from its interval's ends.
+
+    The ends may allow for looks or for other questions, which the error of a pool should not.
+    """
     ends = [finite(ratio.get(name)) for name in ("estimate", "low", "high")]
     estimate, low, high = ends
     if estimate is None or low is None or high is None or not 0 < low < high:
         return None
+    error = finite(ratio.get("se"))
+    if error and estimate > 0:
+        return math.log(estimate), error / estimate
     level, df = finite(ratio.get("level")) or 0.95, finite(ratio.get("df"))
     half = (math.log(high) - math.log(low)) / 2
     return math.log(estimate), half / critical(level, df)

@@ -59,6 +59,7 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
         conclusion=" ".join(
             [
                 _segments_conclusion([c for _, c, _ in told]),
+                *_looked(trial, [c for _, c, _ in told]),
                 *_tested(trial, entry),
                 *_left_out(left),
             ]
@@ -111,6 +112,18 @@ def _segments_conclusion(told: list[Contrast]) -> str:
     if len(signs) > 1:
         way = "The estimates do not all point the same way."
     return f"{way} Groups are smaller than the trial, so their ranges are wider."
+
+
+def _looked(trial: Trial, told: list[Contrast]) -> list[str]:
+    """Whether the groups' own ranges allow for reading the trial before its end."""
+    methods = [d.method for c in told if isinstance(d := c.difference, Interval)]
+    if not any("confidence sequence" in m or "repeated confidence" in m for m in methods):
+        return []
+    when = (
+        "however often they are looked at" if trial.analysis.looks == "always-valid"
+        else "at every look that the plan allows"
+    )  # fmt: skip
+    return [f"They are wider, too, so that they hold {when}."]
 
 
 def _tested(trial: Trial, entry: Json) -> list[str]:

@@ -256,6 +256,8 @@ def _looked(trial: Trial) -> str:
         told = f"The plan allows {times} at the data, with the error spread over them."
         if any(m.role == "secondary" for m in trial.metrics):
             told += " Each other measure spreads an error of its own over the same looks."
+        if trial.analysis.segments:
+            told += " So does each pre-specified group."
         return told
     if looks == "always-valid":
         return "The intervals hold however often the result is looked at (always valid)."

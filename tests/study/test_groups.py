@@ -86,3 +86,21 @@ def test_the_report_says_whether_groups_differ_and_which_were_too_small(result):
         test["p_adjusted"] = 0.4
     told = segments_chart(trial, result).conclusion
     assert "no sign that the effect differs between groups (p = 0.400" in told
+
+
+def test_at_a_look_groups_ranges_allow_for_it_and_the_report_says_so(analysed):
+    """Half-way the bound of O'Brien-Fleming type is 2.963 (gsDesign's too) instead of 1.96."""
+    dated = TRIAL.replace("[[arms]]", "starts = 2026-04-01\nends = 2026-09-30\n[[arms]]", 1)
+    units = "unit,arm,area,online\n" + "".join(
+        f"U{i},{'ct'[ARM[i]]},{AREA[i]},{'yes' if ONLINE[i] else 'no'}\n" for i in range(N)
+    )
+    paid = "unit,paid\n" + "".join(f"U{i},{int(PAID[i])}\n" for i in range(N))
+    looks = "looks = { fractions = [0.5, 1.0] }\n"
+    told = analysed(dated + looks, units, paid, cutoff="2026-07-15", school="frequentist")
+    assert (told["look"]["number"], told["look"]["of"]) == (1, 2)
+    found = level(told, "online", "yes")["contrasts"][0]["difference"]
+    in_group = [PAID[ONLINE & (a == ARM)].astype(float) for a in (0, 1)]
+    error = np.sqrt(sum(y.var(ddof=1) / len(y) for y in in_group))
+    assert found["estimate"] == pytest.approx(in_group[1].mean() - in_group[0].mean())
+    assert (found["high"] - found["low"]) / 2 / error == pytest.approx(2.963, rel=0.01)
+    assert "so that they hold at every look" in segments_chart(toml.read(dated + looks), told).conclusion
