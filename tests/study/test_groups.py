@@ -103,4 +103,7 @@ def test_at_a_look_groups_ranges_allow_for_it_and_the_report_says_so(analysed):
     error = np.sqrt(sum(y.var(ddof=1) / len(y) for y in in_group))
     assert found["estimate"] == pytest.approx(in_group[1].mean() - in_group[0].mean())
     assert (found["high"] - found["low"]) / 2 / error == pytest.approx(2.963, rel=0.01)
-    assert "so that they hold at every look" in segments_chart(toml.read(dated + looks), told).conclusion
+    assert (
+        "so that they hold at every look"
+        in segments_chart(toml.read(dated + looks), told).conclusion
+    )
