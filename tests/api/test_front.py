@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -24,13 +26,27 @@ CASES = {
     "a body too long to be read in front": (ASSIGN, b'{"unit": "v"}' + b" " * 70_000, 200),
     "a flag under the other's path": (OFREP + "/assign", GOOD, 404),
 }
+FLAT = {
+    "an arm": ("unit=v-1&phone=01632+960001", 200),
+    "a column of the plan's": ("unit=v-1&ward=St+Anne%27s&ward=other", 200),
+    "blanks around": ("unit=%20v-1%20", 200),
+    "not even text": ("unit=%FF", 200),
+    "raw bytes that are no text": ("unit=\xff", 200),
+    "no character at all": ("unit=a%00b", 200),
+    "no unit": ("phone=01632960001", 422),
+    "blank unit": ("unit=", 422),
+    "two units": ("unit=v-1&unit=v-2", 422),
+    "a unit too long": ("unit=" + "v" * 2000, 422),
+    "no query": ("", 422),
+}
 
 
-def asked(app, path, body, *, front, secret=None, scheme="http"):
+def asked(app, path, body=None, *, front, secret=None, scheme="http", query=""):
     """Status, headers and body, through the whole application or through Flask alone."""
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    environ = EnvironBuilder(path, f"{scheme}://localhost", method="POST", data=body,
-                             headers=headers, content_type="application/json").get_environ()  # fmt: skip
+    environ = EnvironBuilder(path, f"{scheme}://localhost", method="GET" if body is None else "POST",
+                             data=body, headers=headers, content_type="application/json").get_environ()  # fmt: skip
+    environ["QUERY_STRING"] = query
     entry = app.wsgi_app if front else lambda *a: Flask.wsgi_app(app, *a)
     said, status, told = run_wsgi_app(entry, environ, buffered=True)
     return status, sorted(told.to_wsgi_list()), b"".join(said)
@@ -45,6 +61,23 @@ def test_same_answer_as_the_view(app, secrets, scheme):
         )
         assert ours == views, case
         assert ours[0].startswith(str(status)), case
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_same_flat_answer_as_the_view(app, secrets, scheme):
+    for case, (query, status) in FLAT.items():
+        ours, views = (
+            asked(app, ASSIGN, front=front, secret=secrets["assign"], scheme=scheme, query=query)
+            for front in (True, False)
+        )
+        assert ours == views, case
+        assert ours[0].startswith(str(status)), case
+
+
+def test_flat_answers_come_from_the_front(app, secrets, monkeypatch):
+    monkeypatch.setattr(Flask, "wsgi_app", lambda *_: pytest.fail("reached the framework"))
+    got = asked(app, ASSIGN, front=True, secret=secrets["assign"], query="unit=v-1")
+    assert json.loads(got[2])["enrolled"] == "true"
 
 
 def test_same_refusal_as_the_view(app, secrets):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response, current_app, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from trials.errors import Invalid, Problem
 from trials.online.service import Answer, Ask
 from trials.people.identifiers import KINDS
-from web.api.door import answer, asks, needs, online, query, read, takes, told
+from web.api.door import answer, asks, fits, needs, online, read, takes, told
 
 api = APIBlueprint("api-assign", __name__, url_prefix="/api/v1", tag="Assignment")
 
 Text = Annotated[str, Field(max_length=1000)]
+_ENCODED = "werkzeug.url_quote"
+"""Werkzeug's way with bytes that are no text."""
 
 
 class Identifiers(BaseModel):
@@ -85,6 +89,23 @@ def asked(body: bytes) -> Ask:
     return Ask(sent.unit, sent.attributes, named(sent.identifiers))
 
 
+def asked_flat(query: bytes) -> Ask:
+    """What an address's query asks, as for :func:`asked`; further names are the plan's columns.
+
+    Bytes that are no text stay percent-encoded, as in Werkzeug's own reading of a query.
+    """
+    text = query.decode("utf-8", _ENCODED)
+    pairs = parse_qsl(text, keep_blank_values=True, errors=_ENCODED)
+    if sum(name == "unit" for name, _ in pairs) > 1:
+        raise Invalid("the address cannot be used", [Problem("unit", "must be given once")])
+    first: dict[str, str] = {}
+    for name, text in pairs:
+        first.setdefault(name, text)
+    sent = fits(FlatIn, first)
+    rest = {k: str(v)[:1000] for k, v in (sent.model_extra or {}).items()}
+    return Ask(sent.unit, rest, named(sent))
+
+
 @api.post("/trials/<key>/assign")
 @api.output(AssignOut)
 @api.doc(responses=told(401, 403, 404, 422, 429, 503), security="Key")
@@ -102,11 +123,8 @@ def assign(key: str) -> Response:
 @asks(FlatIn)
 def assign_flat(key: str) -> Response:
     """The arm of a unit as flat text, for telephony platforms: ``?unit=…`` and identifiers."""
-    if len(request.args.getlist("unit")) > 1:
-        raise Invalid("the address cannot be used", [Problem("unit", "must be given once")])
-    sent = query(FlatIn)
-    rest = {k: str(v)[:1000] for k, v in (sent.model_extra or {}).items()}
-    return answer(_flat(document(online().assign(key, Ask(sent.unit, rest, named(sent))))))
+    given = online().assign(key, asked_flat(request.query_string))
+    return answer(flat(given, current_app.json.dumps))
 
 
 def document(given: Answer) -> dict[str, Any]:
@@ -118,8 +136,7 @@ def document(given: Answer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _flat(said: dict[str, Any]) -> dict[str, str]:
-    def text(value: Any) -> str:
-        return value if isinstance(value, str) else answer(value).get_data(as_text=True).strip()
-
-    return {name: text(value) for name, value in said.items()}
+def flat(given: Answer, dumps: Callable[[Any], str]) -> dict[str, str]:
+    """The same as text alone; what is no text is written as JSON by ``dumps``."""
+    said = document(given)
+    return {k: v if isinstance(v, str) else dumps(v) for k, v in said.items()}

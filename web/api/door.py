@@ -160,8 +160,13 @@ def read(model: type[Body], sent: bytes) -> Body:
 
 def query(model: type[Body]) -> Body:
     """The query of the request's address, read the same way."""
+    return fits(model, request.args.to_dict())
+
+
+def fits(model: type[Body], given: dict[str, str]) -> Body:
+    """The same for a query at hand."""
     with _named("the address cannot be used"):
-        return model.model_validate(request.args.to_dict())
+        return model.model_validate(given)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The two questions that platforms ask while somebody waits, answered in front of the framework.
 
-Six sevenths of the time of ``assign`` and of OFREP's evaluation were the framework's: routing,
+Six sevenths of the time of ``assign``, posted or flat, and of OFREP's evaluation were the framework's: routing,
 hooks, headers, a context for each request. What can be answered at once is answered here, by the
 same functions as the views'. Everything else (a key not known, a body that cannot be used, a
 trial that is not there, a caller who asks too often) goes on to the views as if nothing had been
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 LARGEST = 64 * 1024
 """Bytes of a body that is read here; a larger one is the views' matter."""
 _PATH = re.compile(r"/(api/v1/trials|ofrep/v1/evaluate/flags)/([a-z0-9-]+)(/assign)?")
+_ASKING = frozenset({"GET", "POST"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Road:
-    """One of the two questions: how it is read and answered, and where it is counted."""
+    """One way to ask: what is read, how it is answered, and where it is counted."""
 
+    sent: Callable[[WSGIEnvironment], bytes | None]
     ask: Callable[[bytes], Ask]
     told: Callable[[Answer], dict[str, Any]]
     requests: Counter
@@ -51,16 +53,19 @@ class Front:
         self._online: Online = app.extensions["online"]
         self._limiter: Limiter = app.extensions["limiter"]
         meters = app.extensions["meters"]
+        trials, flags = ("api/v1/trials", "/assign"), ("ofrep/v1/evaluate/flags", None)
         views = (
-            (("api/v1/trials", "/assign"), assign.asked, assign.document,
-             "/api/v1/trials/<key>/assign"),
-            (("ofrep/v1/evaluate/flags", None), ofrep.asked, ofrep.success,
-             "/ofrep/v1/evaluate/flags/<key>"),
+            ("POST", trials, _body, assign.asked, assign.document, "/api/v1/trials/<key>/assign"),
+            ("GET", trials, _query, assign.asked_flat,
+             lambda given: assign.flat(given, self._json), "/api/v1/trials/<key>/assign"),
+            ("POST", flags, _body, ofrep.asked, ofrep.success, "/ofrep/v1/evaluate/flags/<key>"),
         )  # fmt: skip
         self._roads = {
-            ends: _Road(ask, told, meters.requests.labels("POST", rule, "200"),
-                        meters.seconds.labels(rule))
-            for ends, ask, told, rule in views
+            (method, *ends): _Road(
+                sent, ask, told, meters.requests.labels(method, rule, "200"),
+                meters.seconds.labels(rule),
+            )
+            for method, ends, sent, ask, told, rule in views
         }  # fmt: skip
         plain = {**security.HEADERS, "Content-Security-Policy": security.policy(),
                  "Cache-Control": "no-store", "Content-Type": "application/json"}  # fmt: skip
@@ -68,24 +73,24 @@ class Front:
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         """Answer, or hand on to the framework."""
-        body = self._answer(environ) if environ["REQUEST_METHOD"] == "POST" else None
+        body = self._answer(environ) if environ["REQUEST_METHOD"] in _ASKING else None
         if body is None:
             return self._inner(environ, start)
         headers = [*self._headers, ("Content-Length", str(len(body)))]
         if environ["wsgi.url_scheme"] == "https":
             headers.append(security.HTTPS_ONLY)
         start("200 OK", headers)
-        return (body,)
+        return [body]  # a list is sent at once; anything else the server sends piece by piece
 
     def _answer(self, environ: WSGIEnvironment) -> bytes | None:
         """The body of the answer; ``None`` for what the views answer."""
         began = time.perf_counter()
         named = _PATH.fullmatch(environ.get("PATH_INFO", ""))
-        road = named and self._roads.get((named[1], named[3]))
+        road = named and self._roads.get((environ["REQUEST_METHOD"], named[1], named[3]))
         if not named or not road:
             return None
         try:
-            sent = _body(environ) if self._admits(environ) else None
+            sent = road.sent(environ) if self._admits(environ) else None
             if sent is None:
                 return None
             given = self._online.assign(named[2], road.ask(sent))
@@ -114,3 +119,9 @@ def _body(environ: WSGIEnvironment) -> bytes | None:
     sent: bytes = environ["wsgi.input"].read(int(length))
     environ["wsgi.input"] = io.BytesIO(sent)
     return sent
+
+
+def _query(environ: WSGIEnvironment) -> bytes:
+    """The query of the address, as it was sent."""
+    query: str = environ.get("QUERY_STRING", "")
+    return query.encode("latin-1")
