@@ -22,6 +22,9 @@ from trials.mail.settings import MailSettings
 from trials.people.keys import Keys, make_once
 from trials.provided import Provider
 
+VISITOR_REQUESTS, VISITORS_REQUESTS = 20, 200
+"""Requests a second, without a key, of one address (an office, a library) and of all together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -38,6 +41,8 @@ class Settings:
     demonstration: bool = False
     trusted_proxies: int = 0
     requests_per_second: int = 0
+    visitor_requests: int = VISITOR_REQUESTS
+    visitors_requests: int = VISITORS_REQUESTS
     allowed_origins: tuple[str, ...] = ()
     provider: Provider | None = None
     mail: MailSettings = field(default_factory=MailSettings)
@@ -64,6 +69,8 @@ def load(environ: Mapping[str, str] | None = None, *, database_url: str | None =
         demonstration=_flag(env, "SIGNPOST_DEMONSTRATION"),
         trusted_proxies=_whole(env, "SIGNPOST_TRUSTED_PROXIES", 0),
         requests_per_second=_whole(env, "SIGNPOST_REQUESTS_PER_SECOND", 0),
+        visitor_requests=_whole(env, "SIGNPOST_VISITOR_REQUESTS_PER_SECOND", VISITOR_REQUESTS),
+        visitors_requests=_whole(env, "SIGNPOST_SITE_REQUESTS_PER_SECOND", VISITORS_REQUESTS),
         allowed_origins=_origins(env, "SIGNPOST_ALLOWED_ORIGINS"),
         provider=provided.load(env),
         mail=mail_settings.load(env),

@@ -22,7 +22,7 @@ from web.api import door
 from web.api.assign import api as api_assign
 from web.api.front import Front
 from web.api.intake import api as api_intake
-from web.api.limits import Limiter
+from web.api.limits import Limiter, Visitors
 from web.api.ofrep import ofrep
 from web.api.site import site
 from web.api.tidy import api as api_tidy
@@ -124,6 +124,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
     app.extensions["online"] = Online(brisk, hasher)
     app.extensions["intake"] = Intake(brisk, hasher, app.extensions["online"])
     app.extensions["limiter"] = Limiter(settings.requests_per_second)
+    app.extensions["visitors"] = Visitors(settings.visitor_requests, settings.visitors_requests)
     app.spec_processor(door.complete)
     app.security_schemes = {"Key": {"type": "http", "scheme": "bearer"}}
     _templates(app, settings)

@@ -72,7 +72,8 @@ def caller(scope: Scope) -> ApiKey:
                            www_authenticate=WWWAuthenticate("bearer"))  # fmt: skip
     if scope not in key.scopes:
         raise Forbidden(f"This key lacks the scope '{scope}'.")
-    slow_down(key.id)
+    limiter: Limiter = current_app.extensions["limiter"]
+    slow_down(limiter.wait(key.id))
     return key
 
 
@@ -82,10 +83,9 @@ def secret_of(header: str) -> str:
     return secret.strip() if kind.lower() == "bearer" else ""
 
 
-def slow_down(who: object) -> None:
-    """Raise ``TooManyRequests``, with the seconds to wait, if ``who`` has asked too often."""
-    limiter: Limiter = current_app.extensions["limiter"]
-    if wait := limiter.wait(who):
+def slow_down(wait: float) -> None:
+    """Raise ``TooManyRequests`` where somebody has to ``wait`` so many seconds."""
+    if wait:
         raise TooManyRequests("You have asked too often.", retry_after=ceil(wait))
 
 

@@ -1,7 +1,7 @@
 """What a council's own website asks without a key: the script, and which version a visitor sees.
 
 Answered only to the origins that ``SIGNPOST_ALLOWED_ORIGINS`` names, for trials of a website's
-channels, without a cookie. Whoever sends Do Not Track or Global Privacy Control gets the control
+channels, without a cookie, and not without end: see ``web.api.limits``. Whoever sends Do Not Track or Global Privacy Control gets the control
 and is not recorded.
 """
 
@@ -20,6 +20,7 @@ from trials.settings import Settings
 from web.access import public
 from web.api.assign import AssignOut, document
 from web.api.door import answer, asks, online, query, slow_down, told
+from web.api.limits import Visitors
 
 CHANNELS = ("web", "webchat", "form")
 OBJECTS = "do-not-track"
@@ -57,7 +58,8 @@ def arm(key: str) -> Response:
     if origin not in settings.allowed_origins:
         raise Forbidden("This website may not ask. An administrator can name it in "
                         "SIGNPOST_ALLOWED_ORIGINS.")  # fmt: skip
-    slow_down(("site", request.remote_addr))
+    visitors: Visitors = current_app.extensions["visitors"]
+    slow_down(visitors.wait(request.remote_addr))
     trial = online().trial(key)
     if trial.trial.about.channel not in CHANNELS:
         raise NotFound("There is no trial of this key on the website.")
