@@ -1,10 +1,10 @@
 """The two questions that platforms ask while somebody waits, answered in front of the framework.
 
-Six sevenths of the time of ``assign``, posted or flat, and of OFREP's evaluation were the framework's: routing,
-hooks, headers, a context for each request. What can be answered at once is answered here, by the
-same functions as the views'. Everything else (a key not known, a body that cannot be used, a
-trial that is not there, a caller who asks too often) goes on to the views as if nothing had been
-here, so that there is one place where errors are told.
+Six sevenths of the time of ``assign``, posted or flat, and of OFREP's evaluation were the
+framework's: routing, hooks, headers, a context for each request. What can be answered at once is
+answered here, by the same functions as the views'. Everything else (a key not known, a body that
+cannot be used, a trial that is not there, a caller who asks too often) goes on to the views as if
+nothing had been here, so that there is one place where errors are told.
 """
 
 from __future__ import annotations

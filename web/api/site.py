@@ -1,8 +1,8 @@
 """What a council's own website asks without a key: the script, and which version a visitor sees.
 
 Answered only to the origins that ``SIGNPOST_ALLOWED_ORIGINS`` names, for trials of a website's
-channels, without a cookie, and not without end: see ``web.api.limits``. Whoever sends Do Not Track or Global Privacy Control gets the control
-and is not recorded.
+channels, without a cookie, and only so often (``web.api.limits``). Whoever sends Do Not Track or
+Global Privacy Control gets the control and is not recorded.
 """
 
 from __future__ import annotations
