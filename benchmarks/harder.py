@@ -15,7 +15,7 @@ from analysis.frequentist.counts import quasi_poisson_ratio
 from analysis.frequentist.difference import difference, ratio
 from analysis.frequentist.dunnett import from_contrasts
 from analysis.frequentist.interrupted import Series, interrupted_time_series
-from analysis.frequentist.looks import read
+from analysis.frequentist.looks import Spent, read
 from analysis.frequentist.matched import matched_areas
 from analysis.frequentist.missing import lee_bounds, worst_case
 from analysis.frequentist.multiplicity import family
@@ -25,7 +25,7 @@ from analysis.frequentist.quantile import quantile_difference
 from analysis.frequentist.quasi import Panel, difference_in_differences
 from analysis.frequentist.randomisation import Randomised, randomisation_test
 from analysis.frequentist.ratio_metric import ratio_difference
-from analysis.frequentist.sequential import inflation
+from analysis.frequentist.sequential import boundaries, inflation
 from analysis.frequentist.spending import Spending
 from analysis.frequentist.stepped_wedge import wedge_difference
 from analysis.frequentist.subgroups import interaction
@@ -358,6 +358,27 @@ def planned(spending, *, futile=False):
     return run
 
 
+def group(rng, effect):
+    """A group of half the people, read when the whole crosses a bound of Pocock type or at the end.
+
+    The others have an effect of their own, large enough to stop many trials early.
+    """
+    spends, fractions = Spending("pocock"), (0.25, 0.5, 0.75, 1.0)
+    truth = -0.04 * effect
+    rates = np.array([[[0.2, 0.2]], [[0.2 + truth, 0.125]]])
+    y = rng.binomial(150, rates, (2, 4, 2)).cumsum(axis=1)
+    n = 150.0 * np.arange(1, 5)
+    whole = [
+        difference(counts([2 * m] * 2, s), 1).p for m, s in zip(n, y.sum(axis=2).T, strict=True)
+    ]
+    bounds = [look.nominal_p for look in boundaries(fractions, spending=spends)]
+    k = next((k for k in range(3) if whole[k] <= bounds[k]), 3)
+    spent = Spent(fractions=fractions[: k + 1], timing=fractions[: k + 1], final=k == 3,
+                  spending=spends)  # fmt: skip
+    level = 1 - spent.nominal(0.05)
+    return judged(difference(counts([n[k]] * 2, y[:, k, 0]), 1, level=level), truth)
+
+
 # Where nothing is randomised.
 
 
@@ -430,6 +451,7 @@ HARDER: tuple[Scenario, ...] = (
     Scenario("looks-obf", "four looks", "O’Brien–Fleming, stage-wise interval", planned("obrien-fleming")),
     Scenario("looks-pocock", "four looks", "Pocock, stage-wise interval", planned("pocock")),
     Scenario("looks-power", "four looks", "power family, stage-wise interval", planned("power")),
+    Scenario("looks-group", "a group of half the people, read when the whole stops at one of four looks", "Pocock, repeated interval", group, "cautious"),
     Scenario("looks-futility", "four looks, may stop for futility", "O’Brien–Fleming, not binding", planned("obrien-fleming", futile=True), "cautious"),
     Scenario("interrupted", "sixty months, trend and season (not randomised)", "interrupted time series", interrupted, "cautious"),
     Scenario("two-differences", "14 areas, 5 changed (not randomised)", "difference in differences", two_differences, "cautious"),

@@ -101,13 +101,10 @@ def nest(cells: Cells, functional: Functional) -> tuple[Cells, Functional]:
 
 
 def is_nested(cluster: Ints, group: Ints) -> bool:
-    """Whether every cluster lies inside one level of the group."""
-    _, codes = np.unique(cluster, return_inverse=True)
-    size = int(codes.max(initial=-1)) + 1
-    low, high = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
-    np.minimum.at(low, codes, group)
-    np.maximum.at(high, codes, group)
-    return bool((low == high).all())
+    """Whether every cluster (codes from 0) lies inside one level of the group."""
+    held = np.empty(int(cluster.max(initial=-1)) + 1, dtype=np.int64)
+    held[cluster] = group
+    return bool((held[cluster] == group).all())
 
 
 def too_wide(cluster: Ints, group: Ints) -> bool:
@@ -121,12 +118,21 @@ def distinct(codes: Ints) -> int:
     return int(np.count_nonzero(np.bincount(codes)))
 
 
+def renumbered(codes: Ints) -> tuple[Ints, Ints]:
+    """Codes (from 0) in the same order without gaps, and where each occurs; without sorting too."""
+    there = np.bincount(codes) > 0
+    dense: Ints = (np.cumsum(there) - 1)[codes]
+    at = np.empty(int(np.count_nonzero(there)), dtype=np.int64)
+    at[dense] = np.arange(len(codes))
+    return dense, at
+
+
 def cluster_sums(fitted: Fit) -> ClusterSums:
     """Scores and Gram matrices of the clusters of a fitted model."""
     cells = fitted.cells
     if cells.cluster is None:
         raise ValueError("the model has no clusters")
-    _, first, codes = np.unique(cells.cluster, return_index=True, return_inverse=True)
+    codes, first = renumbered(cells.cluster)
     size = len(first)
     rows = fitted.rows
     level = np.full(size, -1, dtype=np.int64)

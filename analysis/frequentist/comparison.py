@@ -7,20 +7,30 @@ design had are in the table, and covariates where the plan adjusts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Absent
-from analysis.frequentist.cluster import Robust, distinct, robust, too_wide
-from analysis.frequentist.regression import Cells, Functional
+from analysis.frequentist.cluster import Robust, distinct, nest, robust_fit, too_wide
+from analysis.frequentist.regression import Cells, Fit, Functional, fit
 from analysis.tables import Floats, Grouped, Ints, Key
 
 Mask = npt.NDArray[np.bool_]
 Notes = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments(NamedTuple):
+    """Size, mean and variance of the outcome at every level of a saturated model's group."""
+
+    n: Floats
+    mean: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A model of two arms and the functionals that give the mean of each.
 
@@ -55,8 +65,18 @@ class Comparison:
     def infer(self, functional: Functional) -> Robust:
         """Estimate, robust standard error and degrees of freedom of a functional."""
         if self.saturated:
-            return _closed_form(self.cells, functional)
-        return robust(self.cells, functional)
+            return _closed_form(self._moments, functional)
+        return robust_fit(self._fitted, nest(self.cells, functional)[1])
+
+    # One model serves the difference, both means and the ratio: it is fitted once.
+
+    @cached_property
+    def _fitted(self) -> Fit:
+        return fit(nest(self.cells, self.treated)[0])
+
+    @cached_property
+    def _moments(self) -> Moments:
+        return _moments(self.cells)
 
 
 def compare(table: Grouped, arm: int, versus: int, *, adjust: bool = False) -> Comparison | Absent:
@@ -252,8 +272,8 @@ def _method(two: Grouped, *, strata: int, additive: bool, adjusted: bool) -> str
     return ", ".join(parts)
 
 
-def _closed_form(cells: Cells, functional: Functional) -> Robust:
-    """One mean a group level: HC2 is Neyman's variance; degrees of freedom after Satterthwaite."""
+def _moments(cells: Cells) -> Moments:
+    """Of every group level."""
     if cells.group is None:
         raise ValueError("a saturated model has a group")
     n = np.bincount(cells.group, cells.n, cells.groups)
@@ -262,7 +282,14 @@ def _closed_form(cells: Cells, functional: Functional) -> Robust:
         np.maximum(cells.yy - cells.y**2 / cells.n, 0)
         + cells.n * (cells.y / cells.n - mean[cells.group]) ** 2
     )
-    variance = np.bincount(cells.group, within, cells.groups) / np.maximum(n - 1, 1)
+    return Moments(
+        n.astype(float), mean, np.bincount(cells.group, within, cells.groups) / np.maximum(n - 1, 1)
+    )
+
+
+def _closed_form(moments: Moments, functional: Functional) -> Robust:
+    """One mean a group level: HC2 is Neyman's variance; degrees of freedom after Satterthwaite."""
+    n, mean, variance = moments
     parts = functional.group**2 * variance / n
     total = float(parts.sum())
     squares = float((parts**2 / np.maximum(n - 1, 1)).sum())
