@@ -325,15 +325,15 @@ def _shared_variance(trial: Trial, metric: Metric, table: Grouped | Absent) -> f
 
 def metric_json(
     metric: Metric, table: Grouped | Absent, mine: list[Contrast],
-    segments: list[dict[str, Any]],
+    segments: list[dict[str, Any]], readers: Readers | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """One entry of the result's ``metrics``."""
+    """One entry of the result's ``metrics``; ``readers`` are those of :func:`contrasts`."""
     return {
         "key": metric.key, "title": metric.title, "role": metric.role, "kind": metric.kind,
         "better": metric.better,
         "arms": [] if isinstance(table, Absent) else arms_json(metric, table),
         "contrasts": [contrast.to_json() for contrast in mine],
-        "segments": segments, "interactions": interactions_json(table, metric),
+        "segments": segments, "interactions": interactions_json(table, metric, readers),
         **({"absent": table.code, "why": table.why} if isinstance(table, Absent) else {}),
     }  # fmt: skip
 
@@ -442,11 +442,14 @@ def _shrunk(
     return result
 
 
-def interactions_json(table: Grouped | Absent, metric: Metric) -> list[dict[str, Any]]:
+def interactions_json(
+    table: Grouped | Absent, metric: Metric, readers: Readers | None = None
+) -> list[dict[str, Any]]:  # fmt: skip
     """Whether each arm's effect differs between the levels of each pre-specified segment.
 
-    ``p_adjusted`` is Holm's over all of the metric's tests, so that planning many segments does not
-    find a difference between groups by chance.
+    Under declared looks ``p`` is the sequential one, as a secondary's is. ``p_adjusted`` is Holm's
+    over all of the metric's tests, so that planning many segments does not find a difference
+    between groups by chance.
     """
     if isinstance(table, Absent) or metric.kind in UNSEGMENTED:
         return []
@@ -456,7 +459,9 @@ def interactions_json(table: Grouped | Absent, metric: Metric) -> list[dict[str,
             if i == table.control:
                 continue
             test = interaction_of(metric, table, by, i)
-            told = test.to_json() if isinstance(test, Absent) else {"p": test.p, "f": test.f}
+            read = readers.get((metric.key, arm)) if readers else None
+            p = read.p if read and read.p else float
+            told = test.to_json() if isinstance(test, Absent) else {"p": p(test.p), "f": test.f}
             found.append({"by": by, "arm": arm, **told})
     adjusted = adjust([one.get("p") for one in found], "holm")
     return [

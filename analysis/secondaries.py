@@ -45,10 +45,14 @@ Group = tuple[str, str, str, str]
 
 
 class Readers(NamedTuple):
-    """How a contrast's difference is read (but the main measure's) and how its ratio."""
+    """How a contrast's difference is read (but the main measure's) and how its ratio.
+
+    ``p`` is how the p-value of any other test on the same data is; ``None`` where it stands.
+    """
 
     difference: Reader
     ratio: Reader
+    p: Callable[[float], float] | None = None
 
 
 SMALLEST = 1e-12
@@ -138,7 +142,7 @@ def _repeated(
         spending=Spending(plan.spending, plan.power),
     )  # fmt: skip
     read = partial(_at_look, spent)
-    return Readers(read, read)
+    return Readers(read, read, spent.p)
 
 
 def _at_look(spent: Spent, ordinary: Ordinary, level: float) -> Outcome:

@@ -255,7 +255,7 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
                 **estimation.metric_json(
                     metric, study.tables[metric.key],
                     [c for c in contrasts if c.metric.key == metric.key],
-                    segments[metric.key],
+                    segments[metric.key], readers,
                 ),
                 **beside.of_metric(metric, study.tables[metric.key]),
                 **factors.of_metric(trial, metric, study.tables[metric.key], school),
