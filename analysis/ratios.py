@@ -73,7 +73,8 @@ def read(
 
 def _as_wide(plain: Estimate, done: Estimate) -> float:
     """Dunnett's interval is wider than its joint coverage says of one by itself."""
-    by = (done.high - done.low) / (plain.high - plain.low)
-    if not math.isfinite(by):
+    width = plain.high - plain.low
+    if not (math.isfinite(width) and width > 0):
         return done.level
+    by = (done.high - done.low) / width
     return 1 - 2 * upper_tail(by * critical(plain.level, plain.df), plain.df)

@@ -237,11 +237,12 @@ def _document(study: _Study) -> tuple[dict[str, Any], posterior_store.Made | Non
                           unrecorded=frozen.unrecorded(record))  # fmt: skip
     groups = secondaries.of_groups(trial, study.at, study.looks)
     segments = {metric.key: _segments(study, metric, groups) for metric in trial.metrics}
+    # A warning of harm stays at the full level at every look, as a guardrail does.
+    warning = _segments(study, trial.primary, {}) if groups else segments[trial.primary.key]
     evidence = verdict.Evidence(
         trial=trial, contrasts=contrasts, checks=checks, over=study.at.reached,
         maturing=study.data.units - sum(study.data.matured),
-        # A warning of harm stays at the full level at every look, as a guardrail does.
-        harmed=_harmed(trial, _segments(study, trial.primary, {})),
+        harmed=_harmed(trial, warning),
         at=study.at, decision=judged_looks.decision if judged_looks else None,
     )  # fmt: skip
     judged = verdict.decide(evidence)

@@ -28,6 +28,8 @@ better = "higher"
 [analysis]
 segments = ["area", "online"]
 """
+DATED = TRIAL.replace("[[arms]]", "starts = 2026-04-01\nends = 2026-09-30\n[[arms]]", 1)
+LOOKS = "looks = { fractions = [0.5, 1.0] }\n"
 RNG = np.random.default_rng(20261129)
 N = 1200
 AREA = np.where(np.arange(N) < 40, "west", np.where(RNG.random(N) < 0.5, "east", "north"))
@@ -90,13 +92,11 @@ def test_the_report_says_whether_groups_differ_and_which_were_too_small(result):
 
 def test_at_a_look_groups_ranges_allow_for_it_and_the_report_says_so(analysed):
     """Half-way the bound of O'Brien-Fleming type is 2.963 (gsDesign's too) instead of 1.96."""
-    dated = TRIAL.replace("[[arms]]", "starts = 2026-04-01\nends = 2026-09-30\n[[arms]]", 1)
     units = "unit,arm,area,online\n" + "".join(
         f"U{i},{'ct'[ARM[i]]},{AREA[i]},{'yes' if ONLINE[i] else 'no'}\n" for i in range(N)
     )
     paid = "unit,paid\n" + "".join(f"U{i},{int(PAID[i])}\n" for i in range(N))
-    looks = "looks = { fractions = [0.5, 1.0] }\n"
-    told = analysed(dated + looks, units, paid, cutoff="2026-07-15", school="frequentist")
+    told = analysed(DATED + LOOKS, units, paid, cutoff="2026-07-15", school="frequentist")
     assert (told["look"]["number"], told["look"]["of"]) == (1, 2)
     found = level(told, "online", "yes")["contrasts"][0]["difference"]
     in_group = [PAID[ONLINE & (a == ARM)].astype(float) for a in (0, 1)]
@@ -105,5 +105,26 @@ def test_at_a_look_groups_ranges_allow_for_it_and_the_report_says_so(analysed):
     assert (found["high"] - found["low"]) / 2 / error == pytest.approx(2.963, rel=0.01)
     assert (
         "so that they hold at every look"
-        in segments_chart(toml.read(dated + looks), told).conclusion
+        in segments_chart(toml.read(DATED + LOOKS), told).conclusion
     )
+
+
+def test_harm_in_a_group_is_warned_of_at_the_full_level_at_a_look(analysed):
+    """Of 600 in 900 online 20 points more pay, of the other 300 ten fewer: z is 2.5, not 2.963."""
+    rows = [
+        (online, arm, k < paid)
+        for online, arm, n, paid in (("yes", "c", 600, 300), ("yes", "t", 600, 420),
+                                     ("no", "c", 300, 150), ("no", "t", 300, 120))
+        for k in range(n)
+    ]  # fmt: skip
+    units = "unit,arm,area,online\n" + "".join(
+        f"U{i},{arm},east,{online}\n" for i, (online, arm, _) in enumerate(rows)
+    )
+    paid = "unit,paid\n" + "".join(f"U{i},{int(y)}\n" for i, (_, _, y) in enumerate(rows))
+    wide = DATED + LOOKS + "[analysis.prior]\nsd = 0.5\n"
+    told = analysed(wide, units, paid, cutoff="2026-07-15", school="frequentist")
+    assert told["look"]["decision"] == "effect"
+    found = level(told, "online", "no")["contrasts"][0]["difference"]
+    assert found["low"] < 0 < found["high"]
+    assert any("worse where online is ‘no’" in reason for reason in told["verdict"]["reasons"])
+    assert told["verdict"]["decision"] == "scale-with-conditions"
