@@ -254,10 +254,10 @@ def _looked(trial: Trial) -> str:
     if isinstance(looks, Looks):
         times = counted(len(looks.fractions), "look")
         told = f"The plan allows {times} at the data, with the error spread over them."
-        if any(m.role == "secondary" for m in trial.metrics):
-            told += " Each other measure spreads an error of its own over the same looks."
-        if trial.analysis.segments:
-            told += " So does each pre-specified group."
+        others = ["each other measure"] if any(m.role == "secondary" for m in trial.metrics) else []
+        others += ["each pre-specified group"] if trial.analysis.segments else []
+        if others:
+            told += f" {capital(' and '.join(others))} has an error of its own over the same looks."
         return told
     if looks == "always-valid":
         return "The intervals hold however often the result is looked at (always valid)."
