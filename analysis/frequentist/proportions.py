@@ -18,7 +18,7 @@ from analysis.tables import Grouped
 
 Count = tuple[float, float]
 _EDGE = 1e-12
-_TINY = 1e-14
+_ROUNDING = 1e-15
 
 
 def is_binary(table: Grouped) -> bool:
@@ -103,9 +103,10 @@ def difference_score(
     if corrected:
         variance *= (n1 + n0) / (n1 + n0 - 1)
     gap = x1 / n1 - x0 / n0 - delta
-    if variance <= _TINY:
-        return 0.0 if abs(gap) < _EDGE else math.copysign(math.inf, gap)
-    return gap / math.sqrt(variance)
+    if abs(gap) < _ROUNDING:
+        return 0.0
+    # However small, a variance is compared with its gap: many units of none make both tiny.
+    return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap)
 
 
 def restricted_control(treated: Count, control: Count, delta: float) -> float:

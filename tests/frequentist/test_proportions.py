@@ -183,3 +183,17 @@ def test_no_events_and_no_units_are_named():
     assert koopman((10, 10), (10, 10)).low < 1 < koopman((10, 10), (10, 10)).high
     with pytest.raises(ValueError, match="at least one unit"):
         wilson(0, 0)
+
+
+@pytest.mark.parametrize(("n1", "n0"), [(10, 20), (156, 234), (5000, 3000), (1_000_000, 100_000)])
+def test_score_limits_of_no_events_keep_their_closed_form_however_many_units(n1, n0):
+    """With no event (or only events) the restricted estimates lie on the edge, and the score
+    equation is solved by hand: delta^2 / (delta (1 - delta) c / n) = z^2."""
+    z2c = stats.norm.isf(0.025) ** 2 * (n1 + n0) / (n1 + n0 - 1)
+    upper, lower = z2c / (n1 + z2c), z2c / (n0 + z2c)
+    none = miettinen_nurminen((0, n1), (0, n0))
+    every = miettinen_nurminen((n1, n1), (n0, n0))
+    # The root of the cubic is rounded near one, which a million units magnify.
+    assert (none.low, none.high) == pytest.approx((-lower, upper), rel=1e-4)
+    assert (every.low, every.high) == pytest.approx((-upper, lower), rel=1e-4)
+    assert miettinen_nurminen((n1, n1), (0, n0)).low < 1 - 1 / (n1 + n0)
