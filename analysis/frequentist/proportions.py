@@ -116,6 +116,8 @@ def restricted_control(treated: Count, control: Count, delta: float) -> float:
     """
     (x1, n1), (x0, n0) = treated, control
     total = n1 + n0
+    if x1 + x0 in (0, total):  # At an edge, where rounding would cost the root half its digits.
+        return max(0.0, -delta) if x1 + x0 == 0 else min(1.0, 1.0 - delta)
     l3 = total
     l2 = (n1 + 2 * n0) * delta - total - (x1 + x0)
     l1 = (n0 * delta - total - 2 * x0) * delta + x1 + x0

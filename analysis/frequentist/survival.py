@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Absent, Estimate, critical, upper_tail
-from analysis.tables import Floats, Ints, LifeTable
+from analysis.frequentist import difference as means
+from analysis.tables import Floats, Grouped, Ints, LifeTable
 
 Moments = tuple[float, float]
 Mask = npt.NDArray[np.bool_]
@@ -50,6 +51,10 @@ class Curve:
 
 
 Measure = Callable[[Curve], Moments]
+
+THIN = 20
+"""Within strata that follow fewer than this many of an arm, Greenwood's variance is too small: that
+of a lone unit is nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +123,15 @@ def restricted_mean_difference(
 ) -> Estimate | Absent:
     """Difference in restricted means: average time without the event gained by ``horizon``.
 
-    With strata it is the average over strata, weighted by their share of the sample.
+    With strata it is the average over strata, weighted by their share of the sample; where some are
+    thin (:data:`THIN`) or not followed to the horizon, the difference of :func:`pseudo_values`.
     """
     versus = table.control if versus is None else versus
+    if _thin(table, (arm, versus), horizon):
+        made = pseudo_values(table, (arm, versus), horizon=horizon)
+        return made if isinstance(made, Absent) else _restricted(
+            means.difference(made, arm, versus=versus, level=level)
+        )  # fmt: skip
     found = _over_strata(table, (arm, versus), lambda c: _area(c, horizon), horizon, level)
     method = "difference in restricted means, Kaplan–Meier, Greenwood variance"
     return found if isinstance(found, Absent) else replace(found, method=method)
@@ -139,6 +150,11 @@ def restricted_mean_ratio(
     Royston & Parmar (2013), section 2.3; ``p`` is against a ratio of one.
     """
     versus = table.control if versus is None else versus
+    if _thin(table, (arm, versus), horizon):
+        whole = pseudo_values(table, (arm, versus), horizon=horizon)
+        return whole if isinstance(whole, Absent) else _restricted(
+            means.ratio(whole, arm, versus=versus, level=level)
+        )  # fmt: skip
     found: list[Moments] = []
     for code in (arm, versus):
         made = _pooled_area(table, code, horizon)
@@ -154,6 +170,38 @@ def restricted_mean_ratio(
         estimate=value, low=value * math.exp(-half), high=value * math.exp(half), se=value * se,
         level=level, p=2 * upper_tail(abs(math.log(value)) / se),
         method="ratio of restricted means, Kaplan–Meier, delta method on the log scale",
+    )  # fmt: skip
+
+
+def pseudo_values(
+    table: LifeTable, arms: tuple[int, int], *, horizon: float
+) -> Grouped | Absent:  # fmt: skip
+    """Each unit's part in its arm's restricted mean, as an outcome; other arms only weigh strata.
+
+    A unit's pseudo-value is ``n`` times the mean less ``n - 1`` times the mean without the unit
+    (Andersen, Hansen & Klein 2004). Without censoring it is the unit's own time up to the horizon.
+    """
+    value = np.zeros(len(table.arm)), np.zeros(len(table.arm))
+    for arm in arms:
+        rows = table.arm == arm
+        curve = kaplan_meier(table, arm)
+        lacking = _short(table, arm, curve, horizon)
+        if lacking is not None:
+            return lacking
+        mean, n = _area(curve, horizon)[0], float(curve.at_risk[0])
+        for kind, events in enumerate((1.0, 0.0)):
+            for time in np.unique(table.time[rows]):
+                at = curve.at(time)
+                if (curve.events, curve.censored)[kind][at] <= 0:
+                    continue
+                without = _left_out(curve, at, events, horizon)
+                value[kind][rows & (table.time == time)] = n * mean - (n - 1) * without
+    ended = table.events + table.censored
+    y = table.events * value[0] + table.censored * value[1]
+    yy = table.events * value[0] ** 2 + table.censored * value[1] ** 2
+    return Grouped(
+        arms=table.arms, control=table.control, weights=(1.0,) * len(table.arms), arm=table.arm,
+        n=ended.astype(float), y=y, yy=yy, stratum=table.stratum,
     )  # fmt: skip
 
 
@@ -191,6 +239,36 @@ def log_rank(table: LifeTable, arm: int, *, versus: int | None = None) -> LogRan
         observed=observed, expected=expected, variance=variance, z=z,
         p=2 * upper_tail(abs(z)),
     )  # fmt: skip
+
+
+def _restricted(found: Estimate | Absent) -> Estimate | Absent:
+    """An estimate from pseudo-values, named."""
+    if isinstance(found, Absent):
+        return found
+    return replace(found, method=f"restricted means, Kaplan–Meier pseudo-values, {found.method}")
+
+
+def _thin(table: LifeTable, arms: tuple[int, int], horizon: float) -> bool:
+    """Whether some stratum is too thin, or too short, for a curve of each arm of its own."""
+    if table.stratum is None:
+        return False
+    for _, part in _strata(table):
+        for arm in arms:
+            curve = kaplan_meier(part, arm)
+            followed = curve.at_risk[0] if len(curve.time) else 0.0
+            if followed < THIN or _short(part, arm, curve, horizon) is not None:
+                return True
+    return False
+
+
+def _left_out(curve: Curve, at: int, events: float, horizon: float) -> float:
+    """The area under the curve without one unit whose follow-up ended at entry ``at``."""
+    at_risk = curve.at_risk - (np.arange(len(curve.time)) <= at)
+    died = curve.events.copy()
+    died[at] -= events
+    hazard = np.divide(died, at_risk, out=np.zeros_like(died), where=at_risk > 0)
+    return _area(replace(curve, at_risk=at_risk, events=died, survival=np.cumprod(1 - hazard)),
+                 horizon)[0]  # fmt: skip
 
 
 def _times(table: LifeTable, rows: Mask) -> tuple[Floats, Floats, Floats]:

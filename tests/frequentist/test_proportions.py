@@ -193,7 +193,6 @@ def test_score_limits_of_no_events_keep_their_closed_form_however_many_units(n1,
     upper, lower = z2c / (n1 + z2c), z2c / (n0 + z2c)
     none = miettinen_nurminen((0, n1), (0, n0))
     every = miettinen_nurminen((n1, n1), (n0, n0))
-    # The root of the cubic is rounded near one, which a million units magnify.
-    assert (none.low, none.high) == pytest.approx((-lower, upper), rel=1e-4)
-    assert (every.low, every.high) == pytest.approx((-upper, lower), rel=1e-4)
+    assert (none.low, none.high) == pytest.approx((-lower, upper), rel=1e-6)
+    assert (every.low, every.high) == pytest.approx((-upper, lower), rel=1e-6)
     assert miettinen_nurminen((n1, n1), (0, n0)).low < 1 - 1 / (n1 + n0)
