@@ -22,6 +22,8 @@ from trials.errors import Conflict, SignpostError
 from trials.store.tables import AssignmentRow, OutcomeRow, PlanRow, SealRow, TrialRow
 
 Act = Literal["launch", "pause", "resume", "stop", "decide"]
+AMENDABLE = ("live", "paused")
+"""The states in which a locked plan may still be changed, openly."""
 DECISIONS = ("scale", "scale-with-conditions", "extend", "adapt", "stop")
 
 
@@ -108,12 +110,15 @@ def amend(session: Session, trial: Trial, *, actor: str, reason: str) -> registr
     Raises:
         SignpostError: there is no reason, nothing changes, or the change would touch what people
             have already been given.
-        Conflict: the plan is not locked yet, so there is nothing to amend.
+        Conflict: the plan is not locked yet, or the trial is over: what its people did is known.
     """
     row = registry.row_of(session, trial.key, lock=True)
     before = registry.definition_of(row)
     if row.state in registry.DRAFT_STATES:
         raise Conflict(f"trial {trial.key!r} has not been launched", "use 'signpost trial add'")
+    if row.state not in AMENDABLE:
+        raise Conflict(f"trial {trial.key!r} is {row.state}, and its plan stays as it was run",
+                       "ask under Exploratory, or start a new trial")  # fmt: skip
     if not reason.strip():
         raise SignpostError("an amendment needs its reason", "give it with --reason")
     if plan.plan_hash(trial) == plan.plan_hash(before):

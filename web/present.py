@@ -246,7 +246,7 @@ def _amendments(record: TrialRecord) -> tuple[Amendment, ...]:
          "before_first_outcome": a.before_first_outcome, "changes": a.changes}
         for a in record.amendments
     ]  # fmt: skip
-    return view.amendments(found)
+    return view.amendments(record.definition, found)
 
 
 def _event(entry: Entry) -> Event:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import url_for
 
 from analysis.report import figures
-from trials import registry
+from trials import lifecycle, registry
 from trials.drafting import drafts
 from trials.drafting.screening import ROLES
 from trials.registry import TrialRecord
@@ -32,12 +32,11 @@ def acts(record: TrialRecord) -> list[tuple[str, str, str]]:
             (label, url_for("acts.ask", key=record.key, name=name), look)
             for label, name, look in wanted
         ]
-    over = record.state not in (*registry.DRAFT_STATES, "live", "paused")
-    # While it runs the wizard is the usual way: the text is for those who know the file.
-    amends = may(Permission.EDIT_TRIALS) and (over or may(Permission.SEE_STATISTICS))
-    if amends and record.locked and record.state != "decided":
-        label = "Amend the plan" if over else "Amend the plan as a file"
-        found.append((label, url_for("acts.amending", key=record.key), "secondary"))
+    # The wizard is the usual way: the text is for those who know the file.
+    amends = may(Permission.EDIT_TRIALS) and may(Permission.SEE_STATISTICS)
+    if amends and record.state in lifecycle.AMENDABLE:
+        where = url_for("acts.amending", key=record.key)
+        found.append(("Amend the plan as a file", where, "secondary"))
     return found
 
 
@@ -47,7 +46,14 @@ def change(record: TrialRecord) -> str:
         return ""
     if record.state in registry.DRAFT_STATES:
         return "Write it on in the wizard"
-    return "Change this trial" if record.state in ("live", "paused") else ""
+    return "Change this trial" if record.state in lifecycle.AMENDABLE else ""
+
+
+def why_fixed(record: TrialRecord) -> str:
+    """Why the plan can no longer be changed, for whoever might look for the button; else empty."""
+    if not (may(Permission.EDIT_TRIALS) and record.locked) or record.state in lifecycle.AMENDABLE:
+        return ""
+    return "The trial is over, so its plan stays as it was run."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

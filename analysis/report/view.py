@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from analysis.report import (
+    changed,
     charts,
     crossed,
     figures,
@@ -171,7 +172,7 @@ def report(trial: Trial, result: Json, *, generated_at: datetime, organisation: 
         linking=matched.linking(trial, result),
         coding=matched.coding(trial, result),
         reached=tuple(reached.sentences(trial, result)),
-        plan=_plan(result),
+        plan=_plan(trial, result),
         method=tuple(method.method(trial, result)),
         versions=versions(trial),
         figures=_figures(trial, result),
@@ -241,7 +242,7 @@ def versions(trial: Trial) -> tuple[Version, ...]:
     )
 
 
-def _plan(result: Json) -> Plan:
+def _plan(trial: Trial, result: Json) -> Plan:
     plan = part(result, "plan")
     seed = plan.get("seed")
     facts = (
@@ -253,7 +254,7 @@ def _plan(result: Json) -> Plan:
     return Plan(
         facts=facts,
         actual=tuple(_against(row) for row in parts(plan, "planned_against_actual")),
-        amendments=amendments(parts(plan, "amendments")),
+        amendments=amendments(trial, parts(plan, "amendments")),
     )
 
 
@@ -262,7 +263,7 @@ def _against(row: Json) -> tuple[str, str, str, bool, str]:
     return text(row, "item", "–"), planned, actual, bool(row.get("same")), text(row, "says")
 
 
-def amendments(found: list[Json]) -> tuple[Amendment, ...]:
+def amendments(trial: Trial, found: list[Json]) -> tuple[Amendment, ...]:
     """The changes of a locked plan, each with its place relative to the first outcome."""
     return tuple(
         Amendment(
@@ -271,24 +272,10 @@ def amendments(found: list[Json]) -> tuple[Amendment, ...]:
             reason=figures.sentence(text(a, "reason", "no reason recorded")),
             when="before the first outcome" if a.get("before_first_outcome")
             else "after the first outcome was known",
-            changes=tuple(change(c) for c in a.get("changes") or ()),
+            changes=changed.lines(trial, a.get("changes") or ()),
         )
         for a in found
     )  # fmt: skip
-
-
-def change(found: object) -> str:
-    """One line of an amendment: ``{"what", "before", "after"}``, or a sentence as it is."""
-    if not isinstance(found, Mapping):
-        return str(found)
-    before, after = (_told(found.get(name)) for name in ("before", "after"))
-    return f"{found.get('what', 'plan')}: {before} became {after}"
-
-
-def _told(value: object) -> str:
-    if value is None or value in ("", [], {}):
-        return "nothing"
-    return figures.listed([str(v) for v in value]) if isinstance(value, list) else str(value)
 
 
 def _figures(trial: Trial, result: Json) -> tuple[Cells, ...]:

@@ -134,8 +134,8 @@ def test_changes_of_a_plan_are_told_before_and_after():
         {"what": "analysis.segments", "before": None, "after": ["band", "ward"]},
     ]
     made = report_html(letter_trial(), result, css=CSS, generated_at=NOW)
-    assert "analysis.alpha: 0.05 became 0.01" in made
-    assert "analysis.segments: nothing became band and ward" in made
+    assert "How often a difference may be found where there is none: 5% became 1%" in made
+    assert "Groups you will look at separately: nothing became band and ward" in made
 
 
 def test_whoever_writes_markup_into_a_trial_sees_it_as_text():

@@ -101,6 +101,8 @@ def test_a_change_is_shown_agreed_and_filed_with_its_reason(app, officer):
     assert done.location == "/trials/longer"
     shown = officer.get("/trials/longer").text
     assert "Fewer letters than expected" in shown
+    assert "Last day: 31 March 2099 became 30 June 2099" in shown
+    assert "about.ends" not in shown
     assert f'href="{at}/check"' in shown
     with store_of(app).read() as session:
         record = registry.load(session, "longer")

@@ -16,6 +16,7 @@ from signed import hidden, submit
 from analysis import health
 from trials import jobs, lifecycle, registry
 from trials.contacts import batch
+from trials.definition import plan, toml
 from trials.errors import Invalid
 from trials.online import service
 from trials.people.identifiers import Hasher
@@ -87,9 +88,10 @@ def test_an_amendment_is_shown_before_it_is_made(client_as, store):
     made(store, "amending", lifecycle.launch)
     officer, path = client_as("officer"), "/trials/amending/amend"
     page = BeautifulSoup(officer.get(path).data, "html.parser")
-    plan = page.select_one("textarea[name=plan]").get_text().replace("mde = 0.014", "mde = 0.02")
-    shown = submit(officer, path, {"plan": plan, "reason": "The rate is higher"})
-    assert "0.014 became 0.02" in text(shown)
+    written = page.select_one("textarea[name=plan]").get_text()
+    sent = {"plan": written.replace("mde = 0.014", "mde = 0.02"), "reason": "The rate is higher"}
+    shown = submit(officer, path, sent)
+    assert "1.4 percentage points became 2 percentage points" in text(shown)
     assert state(store, "amending").amendments == ()
     done = officer.post(path, data=hidden(shown))
     assert done.status_code == 303
@@ -98,15 +100,39 @@ def test_an_amendment_is_shown_before_it_is_made(client_as, store):
     assert amendment.before_first_outcome
 
 
+def test_an_amendment_is_offered_where_it_can_be_filed_and_else_it_is_said_why_not(
+    client_as, store
+):
+    made(store, "finished", lifecycle.launch)
+    analyst, path = client_as("analyst"), "/trials/finished/amend"
+    assert f'href="{path}"' in analyst.get("/trials/finished").text
+    form = hidden(analyst.get(path)) | {"reason": "Too late"}
+    with store.write() as session:
+        lifecycle.stop(session, "finished", actor="test", reason="The end has come")
+    shown = analyst.get("/trials/finished").text
+    assert f'href="{path}"' not in shown
+    assert "its plan stays as it was run" in shown
+    page = analyst.get(path)
+    assert "<textarea" not in page.text
+    assert "its plan stays as it was run" in text(page)
+    late = letter_trial().primary.model_copy(update={"mde": 0.02})
+    changed = state(store, "finished").definition
+    others = tuple(m for m in changed.metrics if m.role != "primary")
+    changed = changed.model_copy(update={"metrics": (late, *others)})
+    sent = form | {"plan": toml.write(changed), "seen": plan.plan_hash(changed)}
+    assert analyst.post(path, data=sent).status_code == 409
+    assert state(store, "finished").amendments == ()
+
+
 def test_only_an_administrator_may_bring_a_result_forward(client_as, store):
     made(store, "hurrying", lifecycle.launch)
     path = "/trials/hurrying/amend"
     for role, status, end in (("officer", 403, "2026-06-30"), ("administrator", 303, "2026-05-29")):
         person = client_as(role)
         page = BeautifulSoup(person.get(path).data, "html.parser")
-        plan = page.select_one("textarea[name=plan]").get_text()
-        plan = plan.replace("ends = 2026-06-30", "ends = 2026-05-29")
-        shown = submit(person, path, {"plan": plan, "reason": "We cannot wait"})
+        written = page.select_one("textarea[name=plan]").get_text()
+        written = written.replace("ends = 2026-06-30", "ends = 2026-05-29")
+        shown = submit(person, path, {"plan": written, "reason": "We cannot wait"})
         assert person.post(path, data=hidden(shown)).status_code == status
         assert state(store, "hurrying").definition.about.ends.isoformat() == end
 

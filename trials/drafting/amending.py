@@ -69,7 +69,7 @@ def checks(session: Session, draft: Draft) -> Iterator[Check]:
         return
     row = registry.row_of(session, draft.key)
     before, after = registry.definition_of(row), contents.trial_of(draft.content)
-    if row.state not in ("live", "paused"):
+    if row.state not in lifecycle.AMENDABLE:
         yield Check(key="running", title="The trial is running", weight="stops",
                     says="It is over: the wizard changes running trials only.")  # fmt: skip
     yield _begun_from(draft, before)

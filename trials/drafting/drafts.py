@@ -15,7 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from trials import audit, clock, registry
+from trials import audit, clock, lifecycle, registry
 from trials.definition import plan, toml
 from trials.definition.model import Trial
 from trials.drafting import content as contents
@@ -104,7 +104,7 @@ def start_amendment(session: Session, key: str, *, actor: str) -> Draft:
         Conflict: it has not been launched, or it is over.
     """
     row = registry.row_of(session, key)
-    if row.state not in ("live", "paused"):
+    if row.state not in lifecycle.AMENDABLE:
         raise Conflict(
             f"trial {key!r} is {row.state}", "only the plan of a running trial is amended"
         )

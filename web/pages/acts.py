@@ -9,7 +9,8 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from analysis.report import figures, view
+from analysis.report import changed as told_changes
+from analysis.report import figures
 from trials import lifecycle, registry
 from trials.definition import plan, toml
 from trials.definition.model import Trial
@@ -154,7 +155,9 @@ def _amending(
         title=record.definition.about.title,
         filled=filled,
         locked=record.locked,
-        changes=[view.change(one) for one in found],
+        over=record.locked and record.state not in lifecycle.AMENDABLE,
+        can_explore=may(Permission.ANALYSE),
+        changes=told_changes.lines(changed or record.definition, found),
         seen=plan.plan_hash(changed) if changed and found else "",
         same=changed is not None and not found,
         known=figures.counted(int(known), "outcome") if known else "",

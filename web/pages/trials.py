@@ -63,7 +63,7 @@ def trial(key: str) -> str:
     return render_template(
         "pages/trial.html", page=present.page(record, result), acts=present_acts.acts(record),
         approvals=present_acts.approvals(key), change=present_acts.change(record),
-        written=present_acts.written(key),
+        written=present_acts.written(key), fixed=present_acts.why_fixed(record),
     )  # fmt: skip
 
 
