@@ -16,15 +16,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from analysis import portfolio
 from analysis.casework import totals
-from analysis.report import charts, render
+from analysis.draws import latest
+from analysis.report import charts, render, withhold
 from analysis.report.chart import Chart
 from analysis.report.learned import learning_page
+from analysis.report.posterior.view import posterior_page
 from trials.errors import SignpostError
 from web import present_results
 from web.catalogue import Catalogue
 
 _log = logging.getLogger("signpost.cases")
-MOST = 64
+MOST = 192
 """So many charts are drawn beforehand, those of the newest trials first."""
 REST = 0.05
 """Seconds left to the pages after each drawing."""
@@ -52,7 +54,7 @@ def _warm(app: Flask) -> None:
 
 
 def _charts(app: Flask) -> Iterator[Chart]:
-    """The charts of every result's page, the newest trial first, and those of all trials."""
+    """The charts of every result's page, the newest trial first, of all trials, of posteriors."""
     catalogue: Catalogue = app.extensions["catalogue"]
     for summary in catalogue.summaries():
         result = catalogue.result(summary.key)
@@ -63,3 +65,10 @@ def _charts(app: Flask) -> Iterator[Chart]:
     with app.extensions["store"].read() as session:
         found = portfolio.portfolio(session)
     yield from (d.chart for section in learning_page(found).sections for d in section.charts)
+    for summary in catalogue.summaries():
+        with app.extensions["store"].read() as session:
+            kept = latest(session, summary.key)
+        if kept is not None and withhold.sentence(kept.result) is None:
+            trial = catalogue.record(summary.key).definition
+            shown = posterior_page(trial, kept.document)
+            yield from (d.chart for section in shown.sections for d in section.charts)

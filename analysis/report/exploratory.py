@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.explored import LABEL, Exploration
-from analysis.report import figures
+from analysis.report import figures, marks, phrases
+from analysis.report.chart import Chart, composed
 from analysis.report.comparison import Contrast, contrasts
-from analysis.report.effects import effect_cells
-from analysis.report.groups import group_name
+from analysis.report.effects import difference, effect_cells, shared_base
+from analysis.report.groups import drawable, group_name
+from analysis.report.marks import Panel, Row, Rule
 from analysis.report.reading import Interval, Json, arm_title, finite, metric_title, parts, text
+from analysis.report.view import Drawn
 from trials.definition.model import Trial
 
 COLUMNS = ("Group", "Version", "People", "Difference", "Range", "p, adjusted")
@@ -19,7 +22,10 @@ COLUMNS = ("Group", "Version", "People", "Difference", "Range", "p, adjusted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One answer, ready to be shown; ``caption`` and ``title`` both say that it is exploratory."""
+    """One answer, ready to be shown; ``caption``, ``label`` and chart all say it is exploratory.
+
+    ``drawn`` is its interval chart with its table; ``None`` where nothing could be estimated.
+    """
 
     number: int
     label: str
@@ -28,6 +34,7 @@ class Told:
     asked: str
     rows: tuple[tuple[str, ...], ...]
     says: tuple[str, ...]
+    drawn: Drawn | None
 
 
 def counted(questions: int) -> str:
@@ -52,13 +59,79 @@ def told(trial: Trial, found: Exploration) -> Told:
     by = f", by {named(found.segment)}" if found.segment else ", everybody together"
     title = f"{metric_title(found.metric)}{by}"
     when = figures.moment(found.at)
+    rows = tuple(row for group in parts(found.document, "groups")
+                 for row in _rows(trial, found, group))  # fmt: skip
+    heading = "Exploratory: the difference" + (" in each group" if found.segment else "")
+    chart = _chart(trial, found, heading, rows)
     return Told(
         number=found.number, label=LABEL, title=title, caption=f"{LABEL}. {title}",
         asked=f"Question {found.number}, asked by {found.actor} on {when}, of run {found.run}.",
-        rows=tuple(row for group in parts(found.document, "groups")
-                   for row in _rows(trial, found, group)),
+        rows=rows,
+        drawn=Drawn(chart=chart) if chart else None,
         says=tuple(_tested(trial, found, test) for test in parts(found.document, "interactions")),
     )  # fmt: skip
+
+
+def _chart(
+    trial: Trial, found: Exploration, title: str, rows: tuple[tuple[str, ...], ...]
+) -> Chart | None:
+    """Every difference with its adjusted interval, labelled as what it is."""
+    told = [
+        (group_name(group) if group.get("by") else "Everybody", c)
+        for group in parts(found.document, "groups")
+        for c in contrasts(trial, found.metric, group)
+        if isinstance(c.difference, Interval)
+    ]
+    if not told:
+        return None
+    metric, cs = found.metric, [c for _, c in told]
+    scale = shared_base(metric, cs) or 1
+    drawn = drawable([_row(name, c, scale, named=len(trial.arms) > 2) for name, c in told])
+    way = phrases.way(metric, 1 if metric.better == "higher" else -1)
+    note = f"{LABEL}. {figures.capital(way)} is better."
+    if len(drawn) < len(told):
+        note += " Groups too small to draw are in the table."
+    unit = figures.plural(trial.about.unit or "person")
+    panel = Panel(
+        rows=drawn, axis=f"Difference per {scale:,} {unit}" if scale > 1 else "Difference",
+        heading=metric_title(metric), note=note, rules=[Rule(at=0, colour=marks.INK)],
+    )  # fmt: skip
+    return composed(
+        f"exploratory-{found.number}", [panel], title=title,
+        conclusion=_concluded(cs), columns=COLUMNS, rows=rows,
+    )  # fmt: skip
+
+
+def _row(name: str, contrast: Contrast, scale: int, *, named: bool) -> Row:
+    found = contrast.difference
+    assert isinstance(found, Interval)
+    return Row(
+        name=f"{name}, {contrast.treatment}" if named else name,
+        says=difference(contrast, found),
+        value=found.estimate * scale,
+        low=None if found.low is None else found.low * scale,
+        high=None if found.high is None else found.high * scale,
+    )
+
+
+def _concluded(cs: list[Contrast]) -> str:
+    """How many of the ranges lie on one side of nought; never that something was found."""
+    clear = sum(1 for c in cs if isinstance(d := c.difference, Interval) and _apart(d))
+    side = "wholly on one side of no difference"
+    if len(cs) == 1:
+        says = f"The range lies {side}" if clear else "The range includes no difference"
+    elif not clear:
+        says = f"All {len(cs)} ranges include no difference"
+    else:
+        says = f"{clear} of {len(cs)} ranges {'lies' if clear == 1 else 'lie'} {side}"
+    allowed = "once every question asked is allowed for"
+    hint = ": a hint for the next trial, not a finding of this one" if clear else ""
+    return f"{says}, {allowed}{hint}."
+
+
+def _apart(found: Interval) -> bool:
+    above = found.low is not None and found.low > 0
+    return above or (found.high is not None and found.high < 0)
 
 
 def _rows(trial: Trial, found: Exploration, group: Json) -> list[tuple[str, ...]]:

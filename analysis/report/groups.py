@@ -40,7 +40,7 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
     if not told:
         return None
     scale = shared_base(metric, [c for _, c, _ in told]) or 1
-    rows = _drawable([_segment_row(trial, name, c, pooled, scale) for name, c, pooled in told])
+    rows = drawable([_segment_row(trial, name, c, pooled, scale) for name, c, pooled in told])
     overall = [c for c in contrasts(trial, metric, entry) if isinstance(c.difference, Interval)]
     rules = [Rule(at=0, colour=marks.INK)]
     note = f"{capital(phrases.way(metric, 1 if metric.better == 'higher' else -1))} is better."
@@ -75,7 +75,7 @@ def _shrunk(segment: Json) -> list[object]:
     return found if any(found) or not found else [segment.get("shrunk"), *found[1:]]
 
 
-def _drawable(rows: list[Row]) -> list[Row]:
+def drawable(rows: list[Row]) -> list[Row]:
     """Without the groups so small that their ranges would hide all the others."""
     widths = [r.high - r.low for r in rows if r.low is not None and r.high is not None]
     limit = 8 * min((w for w in widths if w > 0), default=float("inf"))

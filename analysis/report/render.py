@@ -40,7 +40,7 @@ def warm() -> None:
     _finished('{"data": {"values": []}, "mark": "bar"}', "nothing", "chart-warm")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _finished(spec: str, alt: str, ident: str) -> str:
     import vl_convert  # loads slowly, and most processes never draw
 

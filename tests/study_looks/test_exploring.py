@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from click.testing import CliRunner
 from scipy.stats import false_discovery_control
 
@@ -195,6 +196,16 @@ def test_an_analyst_asks_on_the_page_a_worker_answers_and_no_other_page_repeats_
     assert caption == "Exploratory: not in the plan. Paid, by ward"
     assert "The effect differs by ward more than chance would explain" in page
     assert "Ward: north" in page
+    drawing = BeautifulSoup(page, "html.parser").select_one("figure.sp-chart")
+    assert drawing.h3.text == "Exploratory: the difference in each group"
+    says = drawing.select_one("figcaption p").text
+    assert says.startswith("1 of 3 ranges lies wholly on one side of no difference")
+    assert "not a finding of this one" in says
+    for svg in drawing.select("svg"):
+        shown = svg.get_text(" ")
+        assert "Exploratory: not in the plan" in " ".join(shown.split())
+        assert all(f"Ward: {ward}" in shown for ward in WARDS)
+    assert len(drawing.select("svg")) == 2
     url = f"sqlite:///{live.url.database}"
     told = CliRunner().invoke(signpost, ["--database", url, "explore", KEY, "--measure", "paid",
                                          "--by", "ward", "--json"])  # fmt: skip
