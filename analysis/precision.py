@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.missing import worst_case
 from analysis.frequentist.noninferiority import Better, non_inferiority
 from analysis.frequentist.proportions import (
@@ -69,9 +69,16 @@ def planned_interval(
 
 
 def symmetric(found: Estimate) -> bool:
-    """Whether the interval's arms are of one length, so that it can simply be stretched."""
+    """Whether the interval's arms are so many standard errors, so that it can be stretched.
+
+    A score interval of two equal rates has arms of one length too, but not of that length.
+    """
     arms = found.high - found.estimate, found.estimate - found.low
-    return bool(np.isclose(arms[0], arms[1], rtol=1e-9, atol=1e-15))
+    if not np.isclose(arms[0], arms[1], rtol=1e-9, atol=1e-15):
+        return False
+    if found.se is None:
+        return True
+    return bool(np.isclose(arms[0], critical(found.level, found.df) * found.se, rtol=1e-6))
 
 
 def symmetric_logs(found: Estimate) -> bool:

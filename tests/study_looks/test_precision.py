@@ -109,6 +109,15 @@ def test_a_guardrails_bound_follows_a_score_interval_too():
     assert made["verdict"] == "kept"
 
 
+def test_a_guardrails_bound_follows_the_score_interval_of_two_equal_rates():
+    """Its arms are of one length, but not so many standard errors."""
+    found = of_primary((2, 90), (2, 90))[0].difference
+    assert found.high - found.estimate == pytest.approx(found.estimate - found.low, rel=1e-6)
+    made = guarded(found, margin=0.3, better="lower", alpha=1 - found.level)
+    assert made["bound"] == found.high
+    assert p_at((2, 90), (2, 90), made["bound"]) == pytest.approx(1 - found.level, abs=1e-6)
+
+
 def test_worst_case_bounds_fill_the_missing_at_either_end():
     """50 of 90 known with 10 missing, against 40 of 95 with 5: from 0.05 to 0.20, by hand."""
     made = worst(PAID, table((40, 95), (50, 90), (5, 10)), 1, level=0.95)
