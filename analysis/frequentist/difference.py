@@ -118,7 +118,7 @@ def interval(
         result.estimate, result.se, df=result.df, level=level, method=method, notes=notes
     )
     if clustered and result.df < FEW - _ROUNDING:
-        note = "fewer than three degrees of freedom: rely on the randomisation p-value"
+        note = "fewer than three degrees of freedom: only a randomisation p-value can be relied on"
         return replace(estimate, p=None, notes=(*notes, note))
     return estimate
 
