@@ -22,7 +22,7 @@ from analysis.frequentist.adaptive import (
 from analysis.frequentist.arms import ArmMean, arm_means, arm_ratios
 from analysis.frequentist.bootstrap import wild_cluster
 from analysis.frequentist.difference import difference, ratio
-from analysis.frequentist.missing import inverse_probability
+from analysis.frequentist.missing import inverse_probability, inverse_probability_ratio
 from analysis.frequentist.ratio_metric import ratio_difference, ratio_of_ratios
 from analysis.frequentist.stepped_wedge import wedge_difference, wedge_ratio
 from analysis.frequentist.subgroups import Interaction, interaction
@@ -97,6 +97,8 @@ def ratio_of(
         return _adaptive(metric, table, arm, level=level, ratio=True)
     if metric.kind == "ratio":
         return ratio_of_ratios(table, arm, level=level)
+    if metric.missing == "inverse-probability" and _some_missing(table):
+        return inverse_probability_ratio(table, arm, level=level)
     lives = _follow_up(metric, table)
     if lives is not None and not adjust:
         return restricted_mean_ratio(lives, arm, horizon=horizon_of(metric.window), level=level)

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.cluster import robust
 from analysis.frequentist.difference import difference, interval
 from analysis.frequentist.regression import Cells, Functional
 from analysis.tables import Floats, Grouped, Histogram, Ints
+
+_LARGEST = 700.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,12 @@ def worst_case(
         return smallest
     if isinstance(largest, Absent):
         return largest
+    z = critical(level)
+    # Where everybody is filled alike a score interval has ends but no standard error.
+    below = smallest.se or (smallest.estimate - smallest.low) / z
+    above = largest.se or (largest.high - largest.estimate) / z
     return _bounds(
-        (smallest.estimate, largest.estimate), (smallest.se or 0.0, largest.se or 0.0), level,
+        (smallest.estimate, largest.estimate), (below, above), level,
         "worst-case bounds (Manski 1990)",
     )  # fmt: skip
 
@@ -102,9 +108,65 @@ def inverse_probability(
     Cells are arm by stratum by covariate values; where nobody answered in some of them, arm by
     stratum; else the arm. Errors (HC2 or CR2) treat the weights as known, which errs wide.
     """
-    versus = table.control if versus is None else versus
+    made = _weighted(table, arm, table.control if versus is None else versus)
+    if isinstance(made, Absent):
+        return made
+    result = robust(made.cells, made.treated - made.control)
+    method = f"difference in means, inverse probability of response by {made.used}"
+    return interval(
+        result, level=level, method=method, notes=made.notes, clustered=table.cluster is not None
+    )  # fmt: skip
+
+
+def inverse_probability_ratio(
+    table: Grouped, arm: int, *, versus: int | None = None, level: float = 0.95
+) -> Estimate | Absent:
+    """Ratio of the means of :func:`inverse_probability`, delta method on the log scale."""
+    made = _weighted(table, arm, table.control if versus is None else versus)
+    if isinstance(made, Absent):
+        return made
+    top, bottom = (robust(made.cells, f).estimate for f in (made.treated, made.control))
+    if min(top, bottom) <= 0:
+        return Absent("control-mean-zero", "An arm's mean is not above zero: no log scale.")
+    result = robust(made.cells, made.treated.times(1 / top) - made.control.times(1 / bottom))
+    logs = interval(
+        replace(result, estimate=math.log(top / bottom)), level=level, notes=made.notes,
+        method=f"ratio of means, inverse probability of response by {made.used}",
+        clustered=table.cluster is not None,
+    )  # fmt: skip
+    if isinstance(logs, Absent):
+        return logs
+    return replace(
+        logs, estimate=top / bottom, se=top / bottom * (logs.se or 0.0),
+        low=math.exp(max(logs.low, -_LARGEST)), high=math.exp(min(logs.high, _LARGEST)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weighted:
+    """Two arms' known outcomes with their weights, and what the weights rest on."""
+
+    cells: Cells
+    used: str
+    notes: tuple[str, ...]
+
+    @property
+    def treated(self) -> Functional:
+        return Functional(x=np.zeros(0), group=np.array([0.0, 1.0]))
+
+    @property
+    def control(self) -> Functional:
+        return Functional(x=np.zeros(0), group=np.array([1.0, 0.0]))
+
+
+def _weighted(table: Grouped, arm: int, versus: int) -> _Weighted | Absent:
     two = table.where(np.isin(table.arm, (arm, versus)))
     weight, used = _response_weights(two)
+    notes: tuple[str, ...] = ()
+    if two.x is not None and used != "covariates":
+        notes += (f"some values of the covariates have nobody with an outcome: by {used} alone",)
+    if used in ("arm", "nothing"):
+        notes += ("the weights are alike within an arm: the answer is that of known outcomes",)
     two, weight = two.where(two.n > 0), weight[two.n > 0]
     for code in (arm, versus):
         if two.n[two.arm == code].sum() < 2:
@@ -114,9 +176,7 @@ def inverse_probability(
         group=(two.arm == arm).astype(np.int64), groups=2,
         cluster=None if two.cluster is None else two.cluster.codes,
     )  # fmt: skip
-    result = robust(cells, Functional(x=np.zeros(0), group=np.array([-1.0, 1.0])))
-    method = f"difference in means, inverse probability of response by {used}"
-    return interval(result, level=level, method=method, clustered=two.cluster is not None)
+    return _Weighted(cells=cells, used=used, notes=notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +275,11 @@ def _groupings(two: Grouped) -> list[tuple[str, Ints]]:
     stratum = np.zeros(two.cells) if two.stratum is None else two.stratum.codes
     columns = [two.arm.astype(float), stratum.astype(float)]
     finest = columns if two.x is None else [*columns, *np.nan_to_num(two.x, nan=np.inf).T]
-    choices = [("covariates", finest), ("stratum", columns), ("arm", columns[:1])]
+    choices = [("arm", columns[:1])]
+    if two.stratum is not None:
+        choices.insert(0, ("stratum", columns))
+    if two.x is not None:
+        choices.insert(0, ("covariates", finest))
     return [
         (name, np.unique(np.column_stack(c), axis=0, return_inverse=True)[1].ravel())
         for name, c in choices

@@ -12,7 +12,12 @@ from scipy import integrate, stats
 from analysis.estimates import Absent
 from analysis.frequentist.difference import difference
 from analysis.frequentist.meta import between_variance, pool
-from analysis.frequentist.missing import inverse_probability, lee_bounds, worst_case
+from analysis.frequentist.missing import (
+    inverse_probability,
+    inverse_probability_ratio,
+    lee_bounds,
+    worst_case,
+)
 from analysis.frequentist.subgroups import interaction, segment_effects, shrink
 from analysis.tables import Histogram
 
@@ -41,6 +46,18 @@ def test_nothing_missing_gives_the_plain_interval(rows):
     got, plain = worst_case(grouped, 1), difference(grouped, 1)
     assert got.smallest == got.largest == pytest.approx(plain.estimate)
     assert got.high - got.largest == pytest.approx(1.959964 * plain.se, rel=1e-6)
+
+
+def test_worst_case_bounds_of_no_events_keep_their_sampling_error(rows):
+    """Nobody among 100 and 80 known, 20 unknown in the second arm: the smallest effect is that of
+    0 of 100 against 0 of 100, for which Wilson's limit is z^2 / (n + z^2)."""
+    seen = rows([0] * 100 + [1] * 80, np.zeros(180))
+    made = worst_case(replace(seen, missing=np.where(seen.arm == 1, 20.0, 0.0)), 1)
+    z2 = 1.959963984540054**2
+    assert made.smallest == 0.0
+    # Imbens and Manski's quantile lies between the one-sided and the two-sided one.
+    assert 1.6449 / 1.96 * z2 / (100 + z2) <= -made.low * 1.001
+    assert -made.low <= z2 / (100 + z2) * 1.001
 
 
 def test_worst_case_refuses_outcomes_outside_the_range(rows):
@@ -127,6 +144,11 @@ def test_inverse_probability_is_standardisation(rows):
     ]
     assert got.estimate == pytest.approx(means[1] - means[0], rel=1e-10)
     assert "covariates" in got.method
+    assert got.notes == ()
+    over = inverse_probability_ratio(replace(seen, missing=whole.n - seen.n), 1)
+    assert over.estimate == pytest.approx(means[1] / means[0], rel=1e-10)
+    # On the log scale the delta method's error agrees with the difference's where both are small.
+    assert over.p == pytest.approx(got.p, rel=0.5, abs=1e-6)
     assert abs(got.estimate - 0.5) < 4 * got.se
     assert difference(seen, 1).estimate < 0.2  # those who answered differ between the arms
 
@@ -138,6 +160,10 @@ def test_inverse_probability_falls_back_where_nobody_answered(rows):
     lost = replace(grouped, n=grouped.n - empty, y=np.where(empty > 0, 0, grouped.y),
                    yy=np.where(empty > 0, 0, grouped.yy), missing=empty)  # fmt: skip
     assert "stratum" in inverse_probability(lost, 1).method
+    assert "some values of the covariates" in inverse_probability(lost, 1).notes[0]
+    alone = replace(lost, stratum=None)
+    assert inverse_probability(alone, 1).method.endswith("by arm")
+    assert "known outcomes" in inverse_probability(alone, 1).notes[1]
     nothing = replace(grouped, missing=np.zeros(grouped.cells))
     plain = difference(rows([0] * 6 + [1] * 6, y), 1)
     assert inverse_probability(nothing, 1).estimate == pytest.approx(plain.estimate)
