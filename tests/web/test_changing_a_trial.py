@@ -130,6 +130,20 @@ def test_only_an_administrator_files_a_change_that_brings_a_result_forward(app, 
         assert registry.load(session, "sooner").definition.about.ends == date(2099, 3, 1)
 
 
+def test_answers_that_do_not_go_together_are_told_without_the_files_words(app, officer):
+    running(app, "muddled")
+    at = begun(officer, "muddled")
+    for step, given in (("size", {"workshop-sizing-baseline": "31"}), ("screening", SCREENED),
+                        ("dates", {**LATER, "trial-ends-year": "2025"})):  # fmt: skip
+        assert send(officer, f"{at}/{step}", given).status_code == 303
+    page = officer.get(f"{at}/check").text
+    assert "The last day is before the first: choose a later last day." in page
+    assert f'href="{at}/dates">Dates and what else happens then' in page
+    assert "[trial]" not in page
+    assert "set ends after starts" not in page
+    assert "set ends after starts" in client_of(app, "analyst").get(f"{at}/check").text
+
+
 def test_once_versions_are_given_out_they_and_how_they_are_spread_stay(app, officer):
     running(app, "given")
     at = begun(officer, "given")

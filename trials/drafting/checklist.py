@@ -47,7 +47,7 @@ def checklist(draft: Draft, screening: Screening, signatures: Sequence[Signature
     trial = None if broken else contents.trial_of(draft.content)
     amends = draft.kind == "amendment"
     return [
-        _complete(lacks, [str(problem) for problem in broken]),
+        _complete(lacks, broken=bool(broken)),
         _allowed(screening),
         _equal_access(draft, screening),
         _agreed(draft, signatures),
@@ -57,7 +57,7 @@ def checklist(draft: Draft, screening: Screening, signatures: Sequence[Signature
     ]
 
 
-def _complete(lacks: dict[str, list[str]], broken: list[str]) -> Check:
+def _complete(lacks: dict[str, list[str]], *, broken: bool) -> Check:
     title = "The plan is complete"
     if lacks:
         key, what = next(iter(lacks.items()))
@@ -65,7 +65,10 @@ def _complete(lacks: dict[str, list[str]], broken: list[str]) -> Check:
             key="complete", title=title, weight="stops", step=key, says=f"It still lacks {what[0]}."
         )
     if broken:
-        return Check(key="complete", title=title, weight="stops", step="check", says=broken[0])
+        return Check(
+            key="complete", title=title, weight="stops", step="check",
+            says="Some answers do not go together: the check page says which.",
+        )  # fmt: skip
     return Check(
         key="complete",
         title=title,

@@ -22,7 +22,6 @@ from trials.definition import (
     toml,
 )
 from trials.definition.model import Arm
-from trials.drafting import content as contents
 from trials.drafting.content import Content, get
 from trials.errors import SignpostError
 from trials.resources import folder
@@ -159,8 +158,3 @@ def _others(content: Content, session: Session) -> Iterable[events.Event]:
             kind="trial",
             services=(row.service,) if row.service else (),
         )
-
-
-def problems(content: Content) -> list[str]:
-    """What keeps the draft from being a trial, in words."""
-    return [str(problem) for problem in contents.problems(content)]

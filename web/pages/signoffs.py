@@ -13,7 +13,7 @@ from trials.drafting.screening import ROLES
 from trials.drafting.signoff import Verdict
 from trials.errors import Conflict, NotPermitted, SignpostError
 from web.access import Permission, may, needs, signed_in, store
-from web.drafting import beside, changing, sizing, summary
+from web.drafting import beside, changing, plainly, sizing, summary
 from web.filled import Filled, sent
 
 pages = Blueprint("signoffs", __name__)
@@ -137,7 +137,7 @@ def _page(number: int, filled: Filled) -> str:
         "pages/drafts/check.html", draft=draft, agreed=agreed, names=ROLES, filled=filled,
         earlier=earlier, changed=changed,
         roles=[(r, ROLES[r], "") for r in roles], groups=summary.groups(draft.content),
-        problems=beside.problems(draft.content), lacks=steps.missing(draft.content),
+        problems=plainly.problems(draft.content), lacks=steps.missing(draft.content),
         size=sizing.of(draft.content), clashes=clashes, previews=beside.previews(draft.content),
         spelled=lambda at: f"{clock.london(at):%-d %B %Y at %H:%M}",
     )  # fmt: skip
