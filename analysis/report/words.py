@@ -295,7 +295,7 @@ def _treated(trial: Trial, contrast: Contrast, control: float) -> Frequency:
     assert isinstance(found, Interval)
     ends = tuple(None if e is None else _share(control + e) for e in (found.low, found.high))
     share = _share(control + found.estimate)
-    return _frequency(trial, contrast.arm, share=share, ends=(ends[0], ends[1]))
+    return _frequency(trial, contrast.arm, share=share, ends=(ends[0], ends[1]), beside=control)
 
 
 def _share(value: float) -> float:
@@ -303,13 +303,19 @@ def _share(value: float) -> float:
 
 
 def _frequency(
-    trial: Trial, arm: str, *, share: float, ends: tuple[float | None, float | None]
-) -> Frequency:
+    trial: Trial, arm: str, *, share: float, ends: tuple[float | None, float | None],
+    beside: float | None = None,
+) -> Frequency:  # fmt: skip
+    """One arm's count; its range is that of the difference, ``beside`` the control as observed."""
     base = 1_000 if share * 1_000 >= 2.5 or share == 0 else 10_000
     title = arm_title(trial, arm)
     low, high = (None if e is None else e * base for e in ends)
     many = phrases.amount(trial.primary, share, base)
-    reach = "" if low is None or high is None else f" (between {low:,.0f} and {high:,.0f})"
+    reach = ""
+    if low is not None and high is not None and beside is not None:
+        seen = phrases.amount(trial.primary, beside, base)
+        against = f"against the {seen} seen with ‘{arm_title(trial, trial.control.key)}’"
+        reach = f" (between {low:,.0f} and {high:,.0f}, {against})"
     unit = plural(trial.about.unit or "person")
     happened = phrases.happened(trial.primary)
     return Frequency(

@@ -368,3 +368,12 @@ def test_a_result_whose_plan_was_not_locked_is_called_exploratory():
     assert "exploratory" in words.support(letter_trial(), result)[0]
     assert "fixed before the start" not in " ".join(method.method(letter_trial(), result))
     assert "fixed before the start" in " ".join(method.method(letter_trial(), letter_result()))
+
+
+def test_the_range_of_an_arms_count_names_the_count_it_is_held_against():
+    """The range is that of the difference: an arm's own rate would have another."""
+    first, second = words.natural_frequencies(letter_trial(), letter_result())[:2]
+    assert "between" not in first.says
+    seen = re.search(r"against the (\d+) seen with ‘Current letter’", second.says)
+    assert float(seen[1]) == pytest.approx(first.count, abs=0.5)
+    assert (second.low, second.high) == pytest.approx((first.count - 32, first.count - 8), abs=0.5)
