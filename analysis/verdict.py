@@ -77,7 +77,7 @@ def decide(evidence: Evidence) -> Verdict:
     if not evidence.over:
         return Verdict(decision="not-yet", reasons=(_too_early(evidence.at),))
     best = max(known, key=_probability)
-    judged = _going_on(best, evidence) or _judged(best, evidence)
+    judged = _going_on(best, evidence) or _judged(best, known, evidence)
     worse = [
         f"‘{arm_title(evidence.trial, c.arm)}’ made the main measure worse"
         for c in known if c is not best and _clear(c, evidence.trial, side="worse")
@@ -103,7 +103,7 @@ def _going_on(best: Contrast, evidence: Evidence) -> Verdict | None:
     return Verdict(decision="extend", arm=best.arm, reasons=(reason, *_waiting(evidence)))
 
 
-def _judged(best: Contrast, evidence: Evidence) -> Verdict:
+def _judged(best: Contrast, known: Sequence[Contrast], evidence: Evidence) -> Verdict:
     title = arm_title(evidence.trial, best.arm)
     rule = evidence.trial.analysis.decision
     if evidence.decision == "futility":
@@ -117,7 +117,8 @@ def _judged(best: Contrast, evidence: Evidence) -> Verdict:
         return Verdict(decision="stop", arm=best.arm, reasons=(
             f"It is {chance(harm)} probable that ‘{title}’ makes the main measure worse",
         ))  # fmt: skip
-    if _too_small(best):
+    # An arm that is likely worse may have so wide an interval that it still could be worth finding.
+    if all(_too_small(contrast) for contrast in known):
         return Verdict(decision="stop", arm=best.arm, reasons=(
             "An effect as large as the plan called worth finding has been ruled out",
         ))  # fmt: skip
