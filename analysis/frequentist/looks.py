@@ -60,8 +60,12 @@ def stage_wise(estimate: Estimate, looks: Sequence[Look], *, level: float = 0.95
         high=float(unit * at((1 + level) / 2)),
         p=min(1.0, 2 * min(upper, lower)),
         level=level,
-        method=f"{estimate.method}; stage-wise ordering over {len(looks)} looks".lstrip("; "),
+        method=f"{estimate.method}; stage-wise ordering over {_counted(looks)}".lstrip("; "),
     )
+
+
+def _counted(looks: Sequence[Look]) -> str:
+    return "1 look" if len(looks) == 1 else f"{len(looks)} looks"
 
 
 def repeated(estimate: Estimate, look: Look, *, level: float = 0.95) -> Estimate | Absent:
