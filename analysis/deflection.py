@@ -349,7 +349,7 @@ def _coded(contrast: Contrast, *, level: float) -> tuple[Estimate | Absent, Boun
     coded = contrast.difference("avoidable", level=level)
     low, high = contrast.estimate(worst, level=level), contrast.estimate(best, level=level)
     if isinstance(low, Absent) or isinstance(high, Absent):
-        return coded, Absent("no-variation", "Every unit had the same outcome.")
+        return coded, Absent("no-variation", "Within each arm every unit had the same outcome.")
     return coded, Bounds(
         low=low.estimate, high=high.estimate, interval_low=low.low, interval_high=high.high
     )

@@ -22,6 +22,8 @@ _NOTHING = 1e-12
 _FLAT = 1e-7
 """An error that is this small beside the outcome's spread is the rounding of a perfect fit."""
 
+_ALIKE = "Within each arm every unit had the same outcome: no uncertainty to show."
+
 
 def difference(
     table: Grouped,
@@ -83,7 +85,7 @@ def ratio_from(
     if bottom.estimate <= _NOTHING * math.sqrt(float(table.yy.sum()) / float(table.n.sum())):
         return Absent("control-mean-zero", "The mean it is compared with is not above zero.")
     if top.se == 0.0 and bottom.se == 0.0:
-        return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
+        return Absent("no-variation", _ALIKE)
     if top.estimate <= 0 or bottom.se * WEAK > bottom.estimate:
         return _weak_ratio(table, model, (arm, versus), (top, bottom), level)
     functional = model.treated.times(1 / top.estimate) - model.control.times(1 / bottom.estimate)
@@ -113,7 +115,7 @@ def interval(
     if not result.identified or result.df <= 0:
         return _unidentified()
     if result.se == 0.0:
-        return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
+        return Absent("no-variation", _ALIKE)
     estimate = Estimate.from_t(
         result.estimate, result.se, df=result.df, level=level, method=method, notes=notes
     )
@@ -138,7 +140,7 @@ def _no_variation(table: Grouped, arm: int, versus: int, level: float) -> Estima
     """Nobody converted, or everybody did: a score interval still says how far off one may be."""
     if table.cluster is None and is_binary(table):
         return newcombe(*_counts(table, (arm, versus)), level=level)
-    return Absent("no-variation", "Every unit had the same outcome: no uncertainty to show.")
+    return Absent("no-variation", _ALIKE)
 
 
 def _counts(table: Grouped, arms: tuple[int, int]) -> tuple[Count, Count]:

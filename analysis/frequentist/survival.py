@@ -21,6 +21,8 @@ from analysis.tables import Floats, Grouped, Ints, LifeTable
 Moments = tuple[float, float]
 Mask = npt.NDArray[np.bool_]
 
+_ALIKE = "Within each arm everybody's time was the same by then: no uncertainty to show."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
@@ -163,7 +165,7 @@ def restricted_mean_ratio(
         found.append(made)
     (top, top_var), (bottom, bottom_var) = found
     if min(top, bottom) <= 0 or top_var + bottom_var <= 0:
-        return Absent("no-variation", "Nothing happened by then in either arm.")
+        return Absent("no-variation", _ALIKE)
     se = math.sqrt(top_var / top**2 + bottom_var / bottom**2)
     value, half = top / bottom, critical(level) * se
     return Estimate(
@@ -365,7 +367,7 @@ def _over_strata(
         value += size / total * found[0]
         variance += (size / total) ** 2 * found[1]
     if variance <= 0:
-        return Absent("no-variation", "Nothing happened by then in either arm.")
+        return Absent("no-variation", _ALIKE)
     return Estimate.from_t(value, math.sqrt(variance), df=None, level=level)
 
 

@@ -366,3 +366,9 @@ def test_a_control_mean_of_nought_and_rounding_gives_no_ratio(rows):
     for sign in (1, -1):
         found = ratio(rows(arm, np.where(arm == 1, y, sign * y), x=x), 1, adjust=True)
         assert found.code == "control-mean-zero"
+
+
+def test_arms_without_spread_are_not_said_to_be_alike_when_they_differ(rows):
+    """Three for everybody in one arm and four in the other: nothing varies, yet they differ."""
+    got = difference(rows([0] * 10 + [1] * 10, [3] * 10 + [4] * 10), 1)
+    assert got.why.startswith("Within each arm")
