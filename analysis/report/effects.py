@@ -30,6 +30,9 @@ def effects_chart(trial: Trial, result: Json) -> Chart | None:
 
 def _effects_conclusion(every: list[Contrast]) -> str:
     """How many comparisons are shown to be better, how many worse."""
+    if len(every) == 1:
+        lone = {"better": "came out clearly better", "worse": "came out clearly worse"}
+        return f"The one comparison {lone.get(every[0].standing, 'is not settled')}."
     count = {kind: sum(c.standing == kind for c in every) for kind in ("better", "worse")}
     rest = len(every) - count["better"] - count["worse"]
     return sentence(

@@ -201,6 +201,19 @@ def test_groups_whose_estimates_differ_in_sign_are_said_to():
     assert "do not all point the same way" in chart.conclusion
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [(-0.02, "came out clearly better"), (0.02, "came out clearly worse"), (0.0, "is not settled")],
+)
+def test_a_lone_comparison_is_not_counted_out_of_one(value, says):
+    result = letter_result()
+    result["metrics"] = result["metrics"][:1]
+    result["metrics"][0]["contrasts"] = result["metrics"][0]["contrasts"][:1]
+    result["metrics"][0]["contrasts"][0]["difference"] = estimate(value, 0.006)
+    told = next(c for c in charts.charts(letter_trial(), result) if c.key == "effects")
+    assert told.conclusion == f"The one comparison {says}."
+
+
 def test_a_group_too_small_to_draw_stays_in_the_table():
     result = letter_result()
     small = copy.deepcopy(result["metrics"][0]["segments"][0])
