@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from trials import clock, leases
@@ -29,6 +29,11 @@ class Meters:
         )
         self.seconds = Histogram(
             "signpost_request_seconds", "Time to answer", ("route",), registry=self.registry
+        )
+        self.lost = Gauge(
+            "signpost_refusals_not_written",
+            "Times since the start that somebody was left out of a trial and it could not be kept",
+            registry=self.registry,
         )
 
 
@@ -88,4 +93,5 @@ def _clock_seen() -> datetime | None:
 def metrics() -> Response:
     """Prometheus' text format."""
     meters: Meters = current_app.extensions["meters"]
+    meters.lost.set(current_app.extensions["online"].recorder.lost)
     return Response(generate_latest(meters.registry), content_type=CONTENT_TYPE_LATEST)

@@ -132,6 +132,26 @@ def test_no_entry_holds_up_the_recorder_and_who_was_left_out_is_written_once(sec
     tried.close()
 
 
+def test_refusals_that_find_no_room_are_counted_and_told_once_the_database_is_back(
+    app, client, sqlite_store, monkeypatch, caplog
+):
+    monkeypatch.setattr(recorder, "LONGEST_QUEUE", 3)
+    tried = app.extensions["online"].recorder
+    for n in (0, 1, 2, 2, 3, 4):
+        tried.turn_away(1, bytes([n]) * 16, "objected")
+    assert [r.message for r in caplog.records] == [
+        "refusals cannot be written; those from now on are only counted"
+    ]
+    tried.flush()
+    assert "2 refusals met while it was away were not written" in caplog.records[-1].message
+    assert counts(sqlite_store, TurnedAwayRow) == 3
+    tried.turn_away(1, b"4" * 16, "objected")
+    tried.flush()
+    assert len(caplog.records) == 2
+    assert counts(sqlite_store, TurnedAwayRow) == 4
+    assert "signpost_refusals_not_written 2.0" in client.get("/metrics").text
+
+
 def test_a_database_that_is_deleted_changes_no_answer_either(client, app, made):
     """The file goes while the service runs: arms go on following from the ids."""
     before = client.post(URL, json={"unit": "first"}).json["arm"]

@@ -97,7 +97,12 @@ def _merge(store: Store, trial_id: int, units: Mapping[bytes, Entry]) -> None:
 
 
 class Recorder:
-    """The queue and the thread that empties it."""
+    """The queue and the thread that empties it.
+
+    Attributes:
+        lost: how many times since the start somebody was left out of a trial and that could not be
+            kept, for the database was away for too long. Whoever asks again is written down then.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -108,6 +113,9 @@ class Recorder:
         self._writing = threading.Lock()
         self._wake, self._end = threading.Event(), threading.Event()
         self._full = False
+        self._counting = threading.Lock()
+        self._lost_now = 0
+        self.lost = 0
 
     def start(self) -> None:
         """Begin to write in the background."""
@@ -139,9 +147,20 @@ class Recorder:
         Whoever was written down lately is passed over, so that asking again costs no write.
         """
         name = trial_id, digest, reason
-        if name not in self._told and len(self._turned) < LONGEST_QUEUE:
-            self._turned.setdefault(name, clock.epoch(clock.now()))
-            self._wake.set()
+        if name in self._told or name in self._turned:
+            return
+        if len(self._turned) >= LONGEST_QUEUE:
+            self._lose()
+            return
+        self._turned[name] = clock.epoch(clock.now())
+        self._wake.set()
+
+    def _lose(self) -> None:
+        with self._counting:
+            if not self._lost_now:
+                _log.error("refusals cannot be written; those from now on are only counted")
+            self._lost_now += 1
+            self.lost += 1
 
     def flush(self) -> None:
         """Write everything that waits. Raises ``SignpostError`` when the database refuses."""
@@ -155,6 +174,15 @@ class Recorder:
                     raise
             self._write_turned()
             self._full = False
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """Say once the database is back how many refusals went unwritten meanwhile."""
+        with self._counting:
+            lost, self._lost_now = self._lost_now, 0
+        if lost:
+            _log.error("the database is back; %d refusals met while it was away were not written, "
+                       "so the trials' counts of who was left out are too low", lost)  # fmt: skip
 
     def _write_turned(self) -> None:
         waiting = iter(dict(self._turned).items())
