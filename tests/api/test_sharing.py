@@ -145,3 +145,33 @@ def test_coverage_rises_by_amendment_and_moves_nobody(store, hasher):
 def test_keys_that_cannot_work_are_refused(design, channel, says):
     with pytest.raises(Invalid, match=says):
         toml.read(TRIAL.format(key="a", design=design, channel=channel))
+
+
+EXCLUDED = '[[design.exclusions]]\ncolumn = "tenure"\nvalues = ["owner"]\nreason = "not-asked"'
+
+
+def test_all_flags_are_answered_after_one_read_and_as_one_by_one(store, hasher, tmp_path):
+    launched(store, "letter", 'namespace = "tax"', "letter")
+    enrol = enrolment.Request(key="letter", path=listed(tmp_path / "a.csv", UNITS[:4]), out=None)
+    enrolment.enrol(store, enrol, hasher=hasher, actor="test")
+    for key in ("one", "two"):
+        launched(store, key, 'namespace = "tax"\nnamespace_share = 0.5')
+    for key in ("three", "four"):
+        launched(store, key, EXCLUDED)
+    together, singly, read = Online(store, hasher), Online(store, hasher), []
+    asks = [Ask(unit, {"tenure": tenure}) for unit in UNITS[:8] for tenure in ("owner", "rents")]
+    try:
+        for ask in asks[::3]:
+            together.assign("three", ask)
+        together.recorder.flush()
+        together.trials()
+        sa.event.listen(store.engine, "before_cursor_execute", lambda *a: read.append(a[2]))
+        for ask in asks:
+            read.clear()
+            said = together.answers(ask)
+            assert sum("FROM units" in statement for statement in read) <= 1
+            assert said == [singly.answer(t, ask, record=False) for t in singly.trials()]
+        assert len(said) == 4
+    finally:
+        for door in (together, singly):
+            door.close()

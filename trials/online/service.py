@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.util import Finalize
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
@@ -40,6 +40,11 @@ _SOONEST = 0.25
 _REMEMBERED = 100_000
 _LONGEST_STRATUM = 500
 _UNSTORABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
+
+_Kept = TypeVar("_Kept")
+_Name = tuple[int, bytes]
+"""A trial's number and a unit's digest in it."""
+_Names = frozenset[_Name]
 
 Reason = Literal[
     "split", "listed", "holdout", "excluded", "eligibility-not-known", "not-enrolled",
@@ -137,13 +142,26 @@ class Online:
         """
         return self.answer(self.trial(key), ask, record=record)
 
-    def answer(self, trial: Served, ask: Ask, *, record: bool = True) -> Answer:
-        """The same for a trial at hand."""
+    def answers(self, ask: Ask) -> list[Answer]:
+        """What a unit would get in every live trial, none of it recorded; one read at the most.
+
+        Raises:
+            UnusableUnit: the id cannot be used.
+            Unavailable: nothing has been read from the database yet.
+        """
+        trials, unit = self.trials(), usable(ask.unit)
+        unmet = self._read_ahead(trials, unit)
+        return [self.answer(t, ask, record=False, unmet=unmet) for t in trials]
+
+    def answer(
+        self, trial: Served, ask: Ask, *, record: bool = True, unmet: _Names = frozenset()
+    ) -> Answer:
+        """The same for a trial at hand; ``unmet`` names whom it has not met, as far as known."""
         unit = usable(ask.unit)
         if trial.state != "live":
             return _control(trial, "disabled")
         digest = self._hasher.unit(trial.scope, unit)
-        turned = self._turned_away(trial, digest, unit, ask, record=record)
+        turned = self._turned_away(trial, digest, unit, ask, record=record, unmet=unmet)
         if turned is not None:
             return turned
         if trial.adaptive is not None:
@@ -168,13 +186,14 @@ class Online:
         return _control(trial, "holdout") if arm is None else _given(trial, arm, "split")
 
     def _turned_away(
-        self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool
+        self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool, unmet: _Names
     ) -> Answer | None:
         """What a unit gets that was met before or takes no part; ``None`` for one to take on."""
         reason: str | None = None
         if entry := self._absent(trial, unit, ask):
             reason = entry.reason
-        elif trial.needs_store and (kept := self._look_up(trial, digest)) is not None:
+        elif (trial.needs_store and (trial.id, digest) not in unmet
+              and (kept := self._look_up(trial, digest)) is not None):  # fmt: skip
             return kept
         elif not trial.open:
             reachable = time.monotonic() >= self._down_until
@@ -210,9 +229,7 @@ class Online:
             except (SignpostError, sa.exc.SQLAlchemyError):
                 self._down_until = time.monotonic() + PATIENCE
                 return "store-unreachable"
-            if len(self._rivals) >= _REMEMBERED:
-                self._rivals.clear()
-            self._rivals[name] = found
+            _keep(self._rivals, name, found)
         return "in-another-trial" if self._rivals[name] else None
 
     def _within(self, trial: Served, digest: bytes, unit: str, ask: Ask, *, record: bool) -> Answer:
@@ -326,13 +343,39 @@ class Online:
                 return None
             if row is None:
                 return None
-            if len(self._stored) >= _REMEMBERED:
-                self._stored.clear()
-            self._stored[name] = row[0]
+            _keep(self._stored, name, row[0])
         number = self._stored[name]
         arm = next((key for key, own in trial.arm_ids.items() if own == number), None)
         reason: Reason = "split" if trial.open else "listed"
         return _control(trial, "holdout") if arm is None else _given(trial, arm, reason)
+
+    def _read_ahead(self, trials: list[Served], unit: str) -> _Names:
+        """Read at once all that the trials would look up of a unit; answers where it is not met."""
+        names = {t.id: (t.id, self._hasher.unit(t.scope, unit)) for t in trials}
+        kept = {names[t.id] for t in trials if t.needs_store} - self._stored.keys()
+        shared = [t for t in trials if t.rivals and names[t.id] not in self._rivals]
+        rivals = {(number, names[t.id][1]) for t in shared for number in t.rivals}
+        if not kept | rivals or time.monotonic() < self._down_until:
+            return frozenset()
+        query = sa.select(UnitRow.trial_id, UnitRow.digest, AssignmentRow.unit_id,
+                          AssignmentRow.arm_id)  # fmt: skip
+        query = query.outerjoin(AssignmentRow, AssignmentRow.unit_id == UnitRow.id).where(
+            UnitRow.trial_id.in_({number for number, _ in kept | rivals}),
+            UnitRow.digest.in_({digest for _, digest in kept | rivals}),
+        )
+        try:
+            with self._store.read() as session:
+                rows = {(n, bytes(d)): (who, arm) for n, d, who, arm in session.execute(query)}
+        except (SignpostError, sa.exc.SQLAlchemyError):
+            self._down_until = time.monotonic() + PATIENCE
+            return frozenset()
+        given = {name: arm for name, (who, arm) in rows.items() if who is not None}
+        for name in kept & given.keys():
+            _keep(self._stored, name, given[name])
+        for trial in shared:
+            name = names[trial.id]
+            _keep(self._rivals, name, any((n, name[1]) in rows for n in trial.rivals))
+        return frozenset(kept - given.keys())
 
     def _now(self) -> _Known:
         known = self._known
@@ -385,6 +428,13 @@ class Online:
             return False
         self._down_until = float("-inf")
         return True
+
+
+def _keep(memory: dict[_Name, _Kept], name: _Name, what: _Kept) -> None:
+    """Remember, within bounds."""
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[name] = what
 
 
 def usable(unit: str) -> str:
