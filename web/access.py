@@ -189,11 +189,20 @@ def _to_the_door() -> ResponseReturnValue:
     return redirect(url_for("account.sign_in", next=None if path == "/" else path), 303)
 
 
+def has_session() -> bool:
+    """Whether the cookie says so: enough for what must be settled without the database.
+
+    The cookie is signed, so that its own time can be believed.
+    """
+    seen = session.get("seen")
+    return bool(session.get("sid")) and isinstance(seen, int) and time.time() - seen <= IDLE
+
+
 def _holder() -> User | None:
-    """Whose session the cookie holds. It is signed, so that its own time can be believed."""
-    token, seen, now = session.get("sid"), session.get("seen"), int(time.time())
-    if not token or not isinstance(seen, int) or now - seen > IDLE:
+    """Whose session the cookie holds."""
+    if not has_session():
         return None
+    token, seen, now = session["sid"], session["seen"], int(time.time())
     with store().read() as opened:
         user = sessions.holder(opened, token)
     if user is not None and now - seen > _FRESH and "Signpost-Poll" not in request.headers:

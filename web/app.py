@@ -17,7 +17,7 @@ from trials.online.service import Online, quick
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
-from web import access, navigation, ops, present_people, problems, security, sending
+from web import access, bodies, navigation, ops, present_people, problems, security, sending
 from web.api import door
 from web.api.assign import api as api_assign
 from web.api.front import Front
@@ -158,7 +158,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
-        MAX_CONTENT_LENGTH=256 * 1024 * 1024,
+        MAX_CONTENT_LENGTH=bodies.LARGEST,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,
         JSON_SORT_KEYS=False,
     )

@@ -24,6 +24,7 @@ from web import security
 from web.api import assign, ofrep
 from web.api.door import ADMITTED, secret_of
 from web.api.limits import Limiter
+from web.bodies import Body, Gate, threads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -52,13 +53,15 @@ class Front:
         self._inner, self._json = inner, app.json.dumps
         self._online: Online = app.extensions["online"]
         self._limiter: Limiter = app.extensions["limiter"]
+        self._gate = Gate(threads())
         meters = app.extensions["meters"]
         trials, flags = ("api/v1/trials", "/assign"), ("ofrep/v1/evaluate/flags", None)
+        body = self._body
         views = (
-            ("POST", trials, _body, assign.asked, assign.document, "/api/v1/trials/<key>/assign"),
+            ("POST", trials, body, assign.asked, assign.document, "/api/v1/trials/<key>/assign"),
             ("GET", trials, _query, assign.asked_flat,
              lambda given: assign.flat(given, self._json), "/api/v1/trials/<key>/assign"),
-            ("POST", flags, _body, ofrep.asked, ofrep.success, "/ofrep/v1/evaluate/flags/<key>"),
+            ("POST", flags, body, ofrep.asked, ofrep.success, "/ofrep/v1/evaluate/flags/<key>"),
         )  # fmt: skip
         self._roads = {
             (method, *ends): _Road(
@@ -75,6 +78,7 @@ class Front:
         """Answer, or hand on to the framework."""
         body = self._answer(environ) if environ["REQUEST_METHOD"] in _ASKING else None
         if body is None:
+            environ["wsgi.input"] = Body(environ["wsgi.input"], self._gate)
             return self._inner(environ, start)
         headers = [*self._headers, ("Content-Length", str(len(body)))]
         if environ["wsgi.url_scheme"] == "https":
@@ -110,15 +114,15 @@ class Front:
         environ[ADMITTED] = key
         return True
 
-
-def _body(environ: WSGIEnvironment) -> bytes | None:
-    """The body, which the views can still read; ``None`` where its length is not told or large."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    if not length.isdecimal() or int(length) > LARGEST:
-        return None
-    sent: bytes = environ["wsgi.input"].read(int(length))
-    environ["wsgi.input"] = io.BytesIO(sent)
-    return sent
+    def _body(self, environ: WSGIEnvironment) -> bytes | None:
+        """The body, which the views can still read; ``None`` if its length is not told or large."""
+        length = environ.get("CONTENT_LENGTH") or ""
+        if not length.isdecimal() or int(length) > LARGEST:
+            return None
+        with self._gate.place(known=True):
+            sent: bytes = environ["wsgi.input"].read(int(length))
+        environ["wsgi.input"] = io.BytesIO(sent)
+        return sent
 
 
 def _query(environ: WSGIEnvironment) -> bytes:

@@ -13,7 +13,11 @@ import click
 
 from trials import accounts, setting_up
 from trials.errors import Unavailable
+from web import bodies
 from web.cli.context import Context, pass_context
+
+HEADERS_WITHIN = 10_000
+"""Milliseconds for a request's headers to arrive; a connection without any is closed."""
 
 
 @click.command()
@@ -58,12 +62,10 @@ def refuse_taken(host: str, port: int) -> None:
 
 
 def run(database_url: str, *, host: str, port: int, workers: int, attended: bool) -> None:
-    """Run Granian until it is told to stop; ``attended`` by a clock and a worker of its own.
-
-    Up to eight threads a worker: they share Python's lock, but wait for one commit together.
-    """
+    """Run Granian until it is told to stop; ``attended`` by a clock and a worker of its own."""
     from granian import Granian
     from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
     os.environ["SIGNPOST_DATABASE_URL"] = database_url
@@ -74,7 +76,8 @@ def run(database_url: str, *, host: str, port: int, workers: int, attended: bool
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=min(8, 2 * (os.cpu_count() or 1) + 1),
+        blocking_threads=bodies.threads(),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
         factory=True,
         log_level=LogLevels.warning,
     )
