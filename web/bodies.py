@@ -1,9 +1,9 @@
 """Taking in what callers send, so that those who send slowly never hold every thread.
 
 The server waits for a body as long as its sender likes, with a thread for each. So only some of the
-threads may wait at a time: a quarter for callers who are not known, most of the others for keys and
-for people who are signed in, and two for nobody, which answer whatever has no body. Who finds no
-place is told to come back, and everybody else is answered as before.
+threads may wait at a time: a quarter for callers who are not known, two for nobody, which answer
+whatever has no body, and the rest for keys and for people who are signed in. Who finds no place
+soon is told to come back, and everybody else is answered as before.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -30,40 +30,82 @@ LARGEST_UNKNOWN = 1024 * 1024
 """Bytes that anybody else may: the forms for signing in hold some hundreds."""
 _CHUNK, _IN_MEMORY = 64 * 1024, 1024 * 1024
 _PATIENCE = 0.25
-"""Seconds that one who is known waits for a place: under load many read for a moment."""
+"""Seconds that one waits for a place: under load many read for a moment."""
 _FREE = 2
 _ASKING = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 def threads() -> int:
-    """How many threads a server process answers with: more than are busy, as some only wait."""
-    return max(12, min(16, 4 * (os.cpu_count() or 1)))
+    """How many threads a server process answers with.
+
+    Few: they share Python's lock, but wait for one commit together.
+    """
+    return max(5, min(8, 2 * (os.cpu_count() or 1) + 1))
+
+
+class Places:
+    """So many places, each held for the length of a ``with``.
+
+    Raises:
+        ServiceUnavailable: all are taken, and none became free soon.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()  # quicker than a semaphore: it is asked often
+        for _ in range(number):
+            self._free.put(None)
+
+    def __enter__(self) -> None:
+        try:
+            self._free.get_nowait()
+        except Empty:
+            self._wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._free.put(None)
+
+    def _wait(self) -> None:
+        try:
+            self._free.get(timeout=_PATIENCE)
+        except Empty:
+            raise _full() from None
+
+
+def _full() -> ServiceUnavailable:
+    says = "Too many are sending at once. Try again in a moment."
+    return ServiceUnavailable(says, retry_after=1)
+
+
+class _Strangers(Places):
+    """The same for strangers, only one of whom waits: more would hold what is to be spared."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self._next = threading.Lock()
+
+    def _wait(self) -> None:
+        if not self._next.acquire(blocking=False):
+            raise _full()
+        try:
+            super()._wait()
+        finally:
+            self._next.release()
 
 
 class Gate:
-    """The places of those whose bodies are awaited."""
+    """The places of those whose bodies are awaited, where so many threads answer."""
 
     def __init__(self, of: int) -> None:
         unknown = max(1, of // 4)
-        self._unknown = threading.Semaphore(unknown)
-        self._known = threading.Semaphore(max(1, of - unknown - _FREE))
+        self.unknown, self.known = _Strangers(unknown), Places(max(1, of - unknown - _FREE))
         self._begun = False
 
-    @contextmanager
-    def place(self, *, known: bool) -> Iterator[None]:
-        """A place while a body is read. Raises ``ServiceUnavailable`` where all are taken."""
+    def body(self, sent: IO[bytes]) -> Body:
+        """What a request sends, to be read through the gate."""
         if not self._begun:
             self._begun = True
             notice_the_vanished()
-        places = self._known if known else self._unknown
-        # A stranger does not wait, which would hold the thread that the place is to spare.
-        if not (places.acquire(timeout=_PATIENCE) if known else places.acquire(blocking=False)):
-            raise ServiceUnavailable("Too many are sending at once. Try again in a moment.",
-                                     retry_after=1)  # fmt: skip
-        try:
-            yield
-        finally:
-            places.release()
+        return Body(sent, self)
 
 
 class Body(io.RawIOBase):
@@ -101,7 +143,7 @@ class Body(io.RawIOBase):
         known = "key" in g or has_session()
         most = LARGEST if known else LARGEST_UNKNOWN
         kept: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the body
-        with self._gate.place(known=known):
+        with self._gate.known if known else self._gate.unknown:
             while chunk := self._sent.read(_CHUNK):
                 kept.write(chunk)
                 if kept.tell() > most:

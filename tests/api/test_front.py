@@ -90,7 +90,7 @@ def test_same_refusal_as_the_view(app, secrets):
 
 
 def test_a_fault_is_told_and_a_body_without_a_key_is_not_read(app, secrets, monkeypatch):
-    monkeypatch.setattr("web.bodies.Gate.place", lambda *_, **__: pytest.fail("read"))
+    monkeypatch.setattr("web.bodies.Places.__enter__", lambda _: pytest.fail("read"))
     assert asked(app, ASSIGN, GOOD, front=True, secret=secrets["read"])[0].startswith("403")
     monkeypatch.undo()
     monkeypatch.setattr(app.extensions["online"], "assign", lambda *_: 1 / 0)

@@ -67,7 +67,7 @@ def test_a_strangers_body_is_bounded_however_it_is_sent(app):
             return b"x" * size
 
     environ = EnvironBuilder("/sign-in", method="POST").get_environ()
-    environ["wsgi.input"] = bodies.Body(Endless(), bodies.Gate(4))
+    environ["wsgi.input"] = bodies.Gate(4).body(Endless())
     environ["wsgi.input_terminated"] = True
     with app.request_context(environ), pytest.raises(HTTPException) as refused:
         request.get_data()
@@ -79,20 +79,20 @@ def test_a_place_is_given_back_and_strangers_take_none_of_the_known_ones(app):
     gate, held, leave = bodies.Gate(4), threading.Event(), threading.Event()
 
     def wait():
-        with gate.place(known=False):
+        with gate.unknown:
             held.set()
             leave.wait()
 
     one = threading.Thread(target=wait)
     one.start()
     held.wait()
-    with pytest.raises(HTTPException), gate.place(known=False):
+    with pytest.raises(HTTPException), gate.unknown:
         pytest.fail("two strangers at once")
-    with gate.place(known=True):
+    with gate.known:
         pass
     leave.set()
     one.join()
-    with gate.place(known=False):
+    with gate.unknown:
         pass
 
 

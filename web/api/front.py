@@ -24,7 +24,7 @@ from web import security
 from web.api import assign, ofrep
 from web.api.door import ADMITTED, secret_of
 from web.api.limits import Limiter
-from web.bodies import Body, Gate, threads
+from web.bodies import Gate, threads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -78,7 +78,7 @@ class Front:
         """Answer, or hand on to the framework."""
         body = self._answer(environ) if environ["REQUEST_METHOD"] in _ASKING else None
         if body is None:
-            environ["wsgi.input"] = Body(environ["wsgi.input"], self._gate)
+            environ["wsgi.input"] = self._gate.body(environ["wsgi.input"])
             return self._inner(environ, start)
         headers = [*self._headers, ("Content-Length", str(len(body)))]
         if environ["wsgi.url_scheme"] == "https":
@@ -119,7 +119,7 @@ class Front:
         length = environ.get("CONTENT_LENGTH") or ""
         if not length.isdecimal() or int(length) > LARGEST:
             return None
-        with self._gate.place(known=True):
+        with self._gate.known:
             sent: bytes = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = io.BytesIO(sent)
         return sent
