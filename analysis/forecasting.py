@@ -28,11 +28,15 @@ BEFORE_LAUNCH = frozenset({"draft", "ready"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A forecast on record with how it fared, or why that is not known yet."""
+    """A forecast on record with how it fared, or why that is not known yet.
+
+    ``version`` is the arm as people call it.
+    """
 
     trial: str
     title: str
     arm: str
+    version: str
     at: datetime
     forecast: Forecast
     score: Score | Absent
@@ -133,6 +137,7 @@ def _kept(
     found = posterior_of(trial, result, row.arm)
     return Kept(
         trial=owner.key, title=owner.title, arm=row.arm, at=row.at, forecast=said,
+        version=next((a.title or a.key for a in trial.arms if a.key == row.arm), row.arm),
         score=found if isinstance(found, Absent) else score(said, found),
         came=None if isinstance(found, Absent) else found.probability_better,
     )  # fmt: skip

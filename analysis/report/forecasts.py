@@ -21,7 +21,7 @@ COLUMNS = ("Trial", "Version", "Whose", "Made on", "Said", "Came", "Brier score"
 def rows(found: Sequence[Kept]) -> list[tuple[str, ...]]:
     """A row for each forecast; what is not known yet says why."""
     return [
-        (k.title, k.arm, k.forecast.who, day(k.at), _chance(k.forecast.probability_better),
+        (k.title, k.version, k.forecast.who, day(k.at), _chance(k.forecast.probability_better),
          _chance(k.came), f"{k.score.brier:.2f}" if isinstance(k.score, Score)
          and k.score.brier is not None else "" if isinstance(k.score, Score) else k.score.why)
         for k in found

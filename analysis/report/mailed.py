@@ -14,6 +14,7 @@ from analysis.report import charts, words
 from analysis.report.chart import Chart
 from analysis.report.comparison import contrasts
 from analysis.report.figures import capital, counted, day, listed, sentence
+from analysis.report.method import check_named
 from analysis.report.reading import finite, metric_entries, part, parts, primary_entry, text
 from analysis.report.withhold import HEALTH, withheld
 from trials.definition.model import Trial
@@ -167,9 +168,9 @@ def _turned(then: Json, now: Json) -> list[str]:
     for check in parts(now, "checks"):
         was, is_ = old.get(check["key"]), check["verdict"]
         if is_ == "fail" and was != "fail":
-            found.append(f"The check of {text(check, 'key').replace('-', ' ')} has failed since.")
+            found.append(f"The check of {check_named(text(check, 'key'))} has failed since.")
         if was == "fail" and is_ == "pass":
-            found.append(f"The check of {text(check, 'key').replace('-', ' ')} passes again.")
+            found.append(f"The check of {check_named(text(check, 'key'))} passes again.")
     return found
 
 

@@ -110,6 +110,11 @@ def _check(found: Json) -> Check:
     )
 
 
+def check_named(key: str) -> str:
+    """What a check is called within a sentence: ``sample-ratio`` is ``numbers in each arm``."""
+    return lower_first(CHECK_TITLES.get(key, key.replace("-", " ")))
+
+
 def asks(key: str) -> str:
     """What a check asks, in a sentence without statistics."""
     return _CHECK_ASKS.get(key, "")

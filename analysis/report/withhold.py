@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from analysis.report.figures import day, listed
+from analysis.report.method import check_named
 
 Json = Mapping[str, Any]
 
@@ -74,8 +75,8 @@ def _until(look: Json) -> str:
 
 def _health(result: Json) -> str:
     found = [c for c in result.get("checks", ()) if c["key"] in HEALTH]
-    failed = [str(c["key"]).replace("-", " ") for c in found if c["verdict"] == "fail"]
-    warned = [str(c["key"]).replace("-", " ") for c in found if c["verdict"] == "warn"]
+    failed = [check_named(str(c["key"])) for c in found if c["verdict"] == "fail"]
+    warned = [check_named(str(c["key"])) for c in found if c["verdict"] == "warn"]
     if failed:
         return f"the check of {listed(failed)} failed"
     if warned:

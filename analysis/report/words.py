@@ -14,6 +14,7 @@ from analysis.estimates import Absent
 from analysis.report import phrases
 from analysis.report.comparison import Contrast, contrasts
 from analysis.report.figures import chance, counted, level, listed, lower_first, plural, sentence
+from analysis.report.method import check_named
 from analysis.report.reading import (
     Interval,
     Json,
@@ -62,7 +63,7 @@ _LEADS: dict[Standing, dict[str, str]] = {
     "unclear": {
         "scale": "The plan’s rule favours {t}, but a gain over {c} is not certain",
         "scale-with-conditions": "The plan’s rule favours {t}, but a gain over {c} is not certain",
-        "extend": "Keep the trial running, because {t} and {c} cannot be told apart yet",
+        "extend": "Try it on more people, because {t} and {c} cannot be told apart yet",
         "adapt": "Change {t} and test again, as it shows no clear difference from {c}",
         "stop": "Stop testing {t}, which shows no clear difference from {c}",
         "not-yet": "It is too early to tell {t} from {c}",
@@ -136,9 +137,9 @@ def _sure(contrast: Contrast) -> str:
 
 
 def failed_checks(result: Json) -> list[str]:
-    """The names of the checks that failed, as they read in a sentence."""
+    """The names of the checks that failed, as they read in a sentence: those of its health page."""
     failed = [c for c in parts(result, "checks") if c.get("verdict") == "fail"]
-    return [text(c, "key", "an unnamed check").replace("-", " ") for c in failed]
+    return [check_named(text(c, "key", "an unnamed check")) for c in failed]
 
 
 def _why_none(found: list[Contrast]) -> str:

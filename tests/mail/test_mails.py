@@ -77,8 +77,10 @@ def test_a_manager_is_written_to_when_there_is_news(council, found, time_):
     assert mails.write(council, found, "manager", date(2026, 12, 14)) == 1
     text, html = bodies(written(council)[0])
     for body in (text, html):
-        assert "The check of sample ratio has failed since." in body
-        assert body.index("It is lopsided") < body.index("The check of sample ratio has failed")
+        assert "The check of numbers in each arm has failed since." in body
+        assert body.index("It is lopsided") < body.index(
+            "The check of numbers in each arm has failed"
+        )
     assert "do not act yet" in written(council)[0].subject
 
 

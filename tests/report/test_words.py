@@ -95,7 +95,9 @@ def test_a_failed_check_comes_before_any_figure():
     result = letter_result()
     result["checks"][0]["verdict"] = "fail"
     told = words.headline(letter_trial(), result)
-    assert told.startswith("Do not act on these figures yet: the check of sample ratio failed")
+    assert told.startswith(
+        "Do not act on these figures yet: the check of numbers in each arm failed"
+    )
     assert not re.search(r"\d", told)
 
 

@@ -215,6 +215,6 @@ def test_a_failed_check_is_told_while_results_are_withheld():
         "checks": [{"key": "sample-ratio", "verdict": "fail", "says": "-"}],
     }
     assert sentence(result) == (
-        "Results are withheld until the look on 26 June 2026; the check of sample ratio failed"
+        "Results are withheld until the look on 26 June 2026; the check of numbers in each arm failed"
     )
     assert sentence({"checks": []}) is None
