@@ -17,7 +17,17 @@ from trials.online.service import Online, quick
 from trials.people.identifiers import Hasher
 from trials.settings import Settings
 from trials.store.engine import Store
-from web import access, bodies, navigation, ops, present_people, problems, security, sending
+from web import (
+    access,
+    addresses,
+    bodies,
+    navigation,
+    ops,
+    present_people,
+    problems,
+    security,
+    sending,
+)
 from web.api import door
 from web.api.assign import api as api_assign
 from web.api.front import Front
@@ -116,6 +126,7 @@ def create_app(settings: Settings, *, catalogue: Catalogue | None = None) -> API
         docs_path=None, json_errors=False,
         static_folder=None,  # type: ignore[arg-type]  # WhiteNoise serves them, and src is not for serving
     )  # fmt: skip
+    addresses.bound(app)
     _configure(app, settings)
     store = Store.open(settings.database_url)
     app.extensions.update(settings=settings, store=store)

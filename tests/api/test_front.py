@@ -116,3 +116,15 @@ def test_every_answer_is_counted_under_its_route(app, secrets):
     route = 'route="/api/v1/trials/<key>/assign"'
     assert f'signpost_requests_total{{method="POST",{route},status="200"}} 3.0' in text
     assert f"signpost_request_seconds_count{{{route}}} 3.0" in text
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/site/v1/trials/website-banner/arm"])
+def test_bytes_that_are_no_text_in_a_query_are_no_fault_of_ours(app, path):
+    status, _, _ = asked(app, path, front=True, query="next=\xff&unit=\xe9")
+    assert not status.startswith("5")
+
+
+@pytest.mark.parametrize("path", [f"/jobs/{2**31}", f"/people/{10**20}", "/trials/a%00b"])
+def test_numbers_and_names_that_no_database_keeps_are_no_pages(app, path):
+    assert app.test_client().get(path).status_code == 404
+    assert app.test_client().get("/jobs/1").status_code == 303

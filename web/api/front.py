@@ -14,7 +14,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from string import printable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flask import Flask
 from prometheus_client import Counter, Histogram
@@ -78,6 +80,9 @@ class Front:
         """Answer, or hand on to the framework."""
         body = self._answer(environ) if environ["REQUEST_METHOD"] in _ASKING else None
         if body is None:
+            query: str = environ.get("QUERY_STRING", "")
+            if not query.isascii():  # the framework fails at bytes that are no text
+                environ["QUERY_STRING"] = quote(query, safe=printable, encoding="latin-1")
             environ["wsgi.input"] = self._gate.body(environ["wsgi.input"])
             return self._inner(environ, start)
         headers = [*self._headers, ("Content-Length", str(len(body)))]
