@@ -11,7 +11,7 @@ _LARGEST = 2**31 - 1
 """What a row's number may be in both databases."""
 
 
-class _Number(IntegerConverter):
+class _Integer(IntegerConverter):
     def __init__(self, map: Map, **given: Any) -> None:  # noqa: A002 - named so by Werkzeug
         super().__init__(map, **{"max": _LARGEST, **given})
 
@@ -24,4 +24,4 @@ class _Name(UnicodeConverter):
 
 def bound(app: Flask) -> None:
     """Have the routes of ``app`` that follow know only such numbers and names."""
-    app.url_map.converters.update(int=_Number, string=_Name, default=_Name)
+    app.url_map.converters.update(int=_Integer, string=_Name, default=_Name)
