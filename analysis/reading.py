@@ -42,7 +42,7 @@ from trials.definition.model import Trial
 from trials.online import adaptive
 from trials.people import bulk
 from trials.store.engine import Store
-from trials.store.tables import ArmRow, CodeRow, MetricRow, SourceRow, TrialRow
+from trials.store.tables import PEOPLE, ArmRow, CodeRow, MetricRow, SourceRow, TrialRow
 
 WEEK = 7 * 86_400
 
@@ -225,7 +225,7 @@ class _Reading:
         units = self.log.keep("frame", periods.placed(everyone, self.trial))
         until = self.beside.listed_until
         named = self.log.keep(
-            "holders", contact_log.holders(self.log, self.trial_id, listed_until=until)
+            "holders", contact_log.holders(self.log, units, self.trial_id, listed_until=until)
         )
         linked = self._linked(units, named, asked)
         values = self._values(units, linked, asked)
@@ -328,12 +328,14 @@ class _Reading:
         windows = [one.metric.window or 0 for one in asked if one.metric.source == "contacts"]
         after = max([*windows, self.window])
         before = max([one.metric.window or 0 for one in self._pre(asked)], default=0)
+        fields = contacts.fields(asked)
         found = contact_log.linked(
             self.log, units, named, before=before, after=after, cutoff=self.cutoff,
-            fields=contacts.fields(asked),
+            fields=fields,
         )  # fmt: skip
         meanings = contact_log.meanings(self.beside.codes, self.beside.taxonomy)
-        return self.log.keep("linked", contact_log.coded(found, ibis.memtable(meanings)))
+        coded = contact_log.coded(found, ibis.memtable(meanings), fields)
+        return self.log.keep("linked", coded)
 
     @property
     def window(self) -> int:
@@ -364,7 +366,7 @@ class _Reading:
         done = []
         for one in asked:
             if one.metric.cap is not None:
-                used = valued.filter(valued[f"{one.column}_use"] > 0)
+                used = valued.filter(valued[one.use] > 0)
                 cap = contacts.quantile(used[f"{one.column}_y"], one.metric.cap)
                 done.append(one if cap is None else replace(one, cap=cap))
             else:
@@ -432,7 +434,7 @@ class _Reading:
         rows: list[dict[str, Any]] = (
             linked.group_by("tier").aggregate(n=linked.count()).to_pyarrow().to_pylist()
         )
-        return {row["tier"]: int(row["n"]) for row in rows}
+        return {PEOPLE[row["tier"]]: int(row["n"]) for row in rows}
 
     def _linking(
         self, units: ir.Table, named: ir.Table, linked: ir.Table | None, asked: Sequence[Asked]

@@ -77,7 +77,7 @@ def entries(
         arm=rows.arm_id.max(), arms=rows.arm_id.nunique(), stratum=rows.stratum.max(),
         position=rows.position.max(), batch=rows.epoch.min(),
         met=ibis.ifelse(rows.import_id.isnull(), 1, 0).min(),
-        n=rows[f"{one.column}_use"].sum(), y=rows[f"{one.column}_y"].sum(),
+        n=rows[one.use].sum(), y=rows[f"{one.column}_y"].sum(),
     )  # fmt: skip
     if int(grouped.count().execute()) > MOST:
         return None

@@ -106,8 +106,8 @@ def grouped(file: Path, plan, *, clustered: bool = False):
     rows = ibis.duckdb.connect().read_parquet(file)
     arm = (rows.office % ARMS) if clustered else rows.arm
     extra = {f"m{i}_y": rows[f"m{i}"] for i in range(1, METRICS + 1)}
-    extra |= {f"m{i}_{what}": ibis.literal(value) for i in range(1, METRICS + 1)
-              for what, value in (("use", 1.0), ("open", 0.0), ("pre", 0.0))}  # fmt: skip
+    extra |= {name: ibis.literal(value) for one in asked
+              for name, value in ((one.use, 1), (one.open, 0))}  # fmt: skip
     table = rows.select(
         arm_id=arm, stratum=ibis.null("string"),
         cluster=rows.office.cast("string") if clustered else ibis.null("string"),

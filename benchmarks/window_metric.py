@@ -7,15 +7,17 @@ and sums of squares by arm; those of the one metric have to be equal.
   DuckDB over the files; once for one metric and once for twenty.
 * ``whole reading``: all that an analysis takes from the log (link rates, deflection, repeats, coding).
 * ``DuckDB SQL``: a query written by hand for the one metric, and twenty such queries.
-* ``pandas``: the same by merging and grouping.
+* ``pandas``: the same by merging once, and grouping for each metric.
 
-Above a million units the whole reading (which brings every unit into Python, to draw the list again)
-and pandas are left out.
+All group by arm and by one of twelve segments, a word in the units' attributes. Above a million units the
+whole reading (which brings every unit into Python, to draw the list again) and pandas, which holds every
+row, are left out unless ``--all`` asks for them: at ten million pandas takes most of 23 GB.
 
 Peers link by one identifier that they trust; the product looks for the strongest of seven that
 belongs to exactly one unit, leaves bulk callers out, and gives codes their meaning of the day.
 
     python -m benchmarks.window_metric --units 100000,1000000
+    python -m benchmarks.window_metric --units 10000000 --repeats 1 --all
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ CUTOFF = START + 120 * DAY
 ARMS = ("a", "b", "c")
 LINES = ("Council Tax", "Benefits", "Waste", "Highways", "Housing", "Schools")
 CONTACTS_A_UNIT = 3
+SEGMENTS = 12
 MOST = 1_000_000
 """Units above which what holds every row in Python is left out: it would need most of the memory."""
 
@@ -66,7 +69,8 @@ def make(folder: Path, units: int) -> None:
     con = duckdb.connect()
     con.execute("CREATE MACRO h(x) AS (hash(x) >> 1)::BIGINT")
     tables = {
-        "units": f"SELECT i AS id, NULL::VARCHAR AS attributes FROM range({units}) t(i)",
+        "units": f"""SELECT i AS id, '{{"segment": "s' || h(i + 2) % {SEGMENTS} || '"}}' AS attributes
+            FROM range({units}) t(i)""",
         "assignments": f"""SELECT 1 AS trial_id, i AS unit_id, 1 + i % 3 AS arm_id,
             '' AS stratum, NULL::BIGINT AS cluster, 0 AS epoch, i AS position, 1 AS import_id, NULL::DOUBLE AS probability,
             {START}::BIGINT AS assigned_at
@@ -117,6 +121,7 @@ def trial(many: bool) -> Any:
             f'kind = "{one["kind"]}"\nsource = "contacts"\nwindow = "{one["days"]}d"\n'
             f'where = {{ {filters} }}{value}\nbetter = "lower"\n'
         )
+    text.append('[analysis]\nsegments = ["segment"]\n')
     return toml.read("".join(text))
 
 
@@ -148,17 +153,25 @@ def signpost(folder: Path, *, many: bool) -> list[list[float]]:
     everyone = frame.units(log, 1, 1, attributes=compressed.of_attributes(plan))
     units = log.keep("frame", periods.placed(everyone, plan))
     after = max(m.window or 0 for m in plan.metrics)
-    named = log.keep("holders", contact_log.holders(log, 1))
+    named = log.keep("holders", contact_log.holders(log, units, 1))
+    fields = contacts.fields(asked)
     found = contact_log.linked(log, units, named, before=0, after=after, cutoff=CUTOFF,
-                               fields=contacts.fields(asked))  # fmt: skip
+                               fields=fields)  # fmt: skip
     meanings = contact_log.meanings(beside.codes, beside.taxonomy)
-    linked = log.keep("linked", contact_log.coded(found, ibis.memtable(meanings)))
+    linked = log.keep("linked", contact_log.coded(found, ibis.memtable(meanings), fields))
     counted = log.keep("counted", contacts.measured(linked, asked))
     cells = frame.cells(frame.valued(units, [counted], asked), asked).to_pyarrow()
-    table = compressed.build(cells, plan, [1, 2, 3], asked).metrics["m0"]
+    return _sums(compressed.build(cells, plan, [1, 2, 3], asked).metrics)
+
+
+def _sums(tables: Any) -> list[list[float]]:
+    """Units, sums and sums of squares by metric, arm and segment."""
     return [
-        [float(v[table.arm == a].sum()) for v in (table.n, table.y, table.yy)] for a in range(3)
-    ]
+        [float(v) for v in row]
+        for table in tables.values()
+        for row in sorted(zip(table.arm, table.segments["segment"].codes, table.n, table.y,
+                              table.yy, strict=True))
+    ]  # fmt: skip
 
 
 def whole_reading(folder: Path, *, many: bool) -> list[list[float]]:
@@ -174,11 +187,7 @@ def whole_reading(folder: Path, *, many: bool) -> list[list[float]]:
     for name, value in (("id", 1), ("definition", plan)):
         object.__setattr__(record, name, value)
     log = over_parquet(ibis.duckdb.connect(), folder)
-    read = reading.everything(log, record, [1, 2, 3], known(many), cutoff=CUTOFF)
-    table = read.tables["m0"]
-    return [
-        [float(v[table.arm == a].sum()) for v in (table.n, table.y, table.yy)] for a in range(3)
-    ]
+    return _sums(reading.everything(log, record, [1, 2, 3], known(many), cutoff=CUTOFF).tables)
 
 
 def by_hand(folder: Path, *, many: bool) -> list[list[float]]:
@@ -193,8 +202,9 @@ def by_hand(folder: Path, *, many: bool) -> list[list[float]]:
         value = "sum(c.handle_seconds)" if one["kind"] == "mean" else "count(*)"
         rows.append(con.execute(f"""
             WITH started AS (
-                SELECT a.unit_id, a.arm_id, min(e.exposed_at) AS start
+                SELECT a.unit_id, a.arm_id, u.attributes, min(e.exposed_at) AS start
                 FROM '{folder}/assignments.parquet' a
+                JOIN '{folder}/units.parquet' u ON u.id = a.unit_id
                 JOIN '{folder}/exposures.parquet' e USING (unit_id) GROUP BY ALL
             ), made AS (
                 SELECT s.unit_id, {value} AS y FROM '{folder}/contacts.parquet' c
@@ -204,10 +214,17 @@ def by_hand(folder: Path, *, many: bool) -> list[list[float]]:
                 WHERE c.handled = 1 AND c.occurred_at >= s.start
                   AND c.occurred_at < s.start + {window}{such} GROUP BY s.unit_id
             )
-            SELECT arm_id, count(*), sum(coalesce(y, 0)), sum(coalesce(y, 0) ** 2)
-            FROM started LEFT JOIN made USING (unit_id)
-            WHERE start + {window} <= {CUTOFF} GROUP BY arm_id ORDER BY arm_id""").fetchall())  # fmt: skip
-    return [[float(v) for v in row[1:]] for row in rows[0]]
+            SELECT arm_id - 1, attributes, count(*), sum(coalesce(y, 0)), sum(coalesce(y, 0) ** 2)
+            FROM started LEFT JOIN made USING (unit_id) WHERE start + {window} <= {CUTOFF}
+            GROUP BY ALL ORDER BY arm_id - 1, attributes""").fetchall())  # fmt: skip
+    return [_numbered(row) for table in rows for row in table]
+
+
+def _numbered(row: Any) -> list[float]:
+    """A row of arm, segment's words, and sums, with the segment by its place among the words."""
+    arm, words, *sums = row
+    places = sorted(f's{i}"}}' for i in range(SEGMENTS))
+    return [float(v) for v in (arm, places.index(words.removeprefix('{"segment": "')), *sums)]
 
 
 def pandas(folder: Path, *, many: bool) -> list[list[float]]:
@@ -217,12 +234,16 @@ def pandas(folder: Path, *, many: bool) -> list[list[float]]:
     given = pd.read_parquet(folder / "assignments.parquet", columns=["unit_id", "arm_id"])
     met = pd.read_parquet(folder / "exposures.parquet", columns=["unit_id", "exposed_at"])
     people = pd.read_parquet(folder / "identifiers.parquet", columns=["unit_id", "number"])
+    words = pd.read_parquet(folder / "units.parquet").set_index("id").attributes
     columns = ["occurred_at", "account", "handled", "handle_seconds", "channel", "line"]
     log = pd.read_parquet(folder / "contacts.parquet", columns=columns)
     log = log[log.handled == 1]
     first = met.groupby("unit_id").exposed_at.min()
-    units = given.assign(start=given.unit_id.map(first))
-    log = log.merge(people, left_on="account", right_on="number").merge(units, on="unit_id")
+    units = given.assign(start=given.unit_id.map(first),
+                         segment=given.unit_id.map(words).astype("category"))  # fmt: skip
+    log = log.merge(people, left_on="account", right_on="number").merge(
+        units[["unit_id", "start"]], on="unit_id"
+    )
     since = log.occurred_at - log.start
     tables = []
     for one in metrics(many):
@@ -234,8 +255,12 @@ def pandas(folder: Path, *, many: bool) -> list[list[float]]:
         y = grouped.sum() if one["kind"] == "mean" else grouped.size()
         ripe = units[units.start + window <= CUTOFF]
         values = ripe.unit_id.map(y).fillna(0)
-        tables.append(values.groupby(ripe.arm_id).agg(["size", "sum", lambda v: (v * v).sum()]))
-    return [[float(v) for v in row] for row in tables[0].to_numpy()]
+        both = pd.DataFrame({"arm": ripe.arm_id - 1, "segment": ripe.segment, "y": values,
+                             "yy": values * values})  # fmt: skip
+        tables.append(both.groupby(["arm", "segment"], observed=True).agg(
+            n=("y", "size"), y=("y", "sum"), yy=("yy", "sum")))  # fmt: skip
+    return [_numbered((*key, *row)) for table in tables
+            for key, row in zip(table.index, table.to_numpy(), strict=True)]  # fmt: skip
 
 
 WAYS = {
@@ -278,25 +303,27 @@ def measured(name: str, folder: Path, *, many: bool, repeats: int) -> dict[str, 
     return {**middle, "found": runs[0]["found"]}
 
 
-def compare(units: int, repeats: int) -> None:
+def compare(units: int, repeats: int, *, everything: bool) -> None:
     """Every way at one size, its figures held against each other."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make(folder, units)
+        # In a process of its own: a child's peak memory begins with that of its parent.
+        subprocess.run([sys.executable, "-m", "benchmarks.window_metric", "--make", name, "--units",
+                        str(units)], check=True)  # fmt: skip
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
         print(f"\n{units:,} units, {units * CONTACTS_A_UNIT:,} contacts, {size:,.0f} MB of Parquet, "
               f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
-        answers = []
         for many in (False, True):
+            answers = []
             for way in WAYS:
-                if way in ("pandas", "whole reading") and units > MOST:
+                if way in ("pandas", "whole reading") and units > MOST and not everything:
                     continue
                 found = measured(way, folder, many=many, repeats=repeats)
                 answers.append(found["found"])
                 print(f"  {'20 metrics' if many else '1 metric':<11}{way:<15}"
                       f"{found['seconds']:8.2f} s {found['cpu']:8.2f} s cpu "
                       f"{found['mb']:7,.0f} MB", flush=True)  # fmt: skip
-        assert all(answer == answers[0] for answer in answers), answers
+            assert all(answer == answers[0] for answer in answers), "the ways disagree"
 
 
 def main() -> None:
@@ -304,13 +331,18 @@ def main() -> None:
     parser.add_argument("--units", default="100000,1000000")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--once", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--all", action="store_true", help="every way at every size")
+    parser.add_argument("--make", metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--many", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.once:
         once(asked.once[0], Path(asked.once[1]), many=asked.many)
         return
+    if asked.make:
+        make(Path(asked.make), int(asked.units))
+        return
     for units in asked.units.split(","):
-        compare(int(units), asked.repeats)
+        compare(int(units), asked.repeats, everything=asked.all)
 
 
 if __name__ == "__main__":

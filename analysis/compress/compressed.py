@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.compress.frame import Asked, counts_of
+from analysis.compress.frame import Asked
 from analysis.compress.periods import has_clusters, has_strata
 from analysis.tables import Floats, Grouped, Ints, Key, number
 from trials.definition.model import Trial
@@ -74,22 +74,18 @@ def build(
     code = {number: i for i, number in enumerate(arm_ids)}
     arm = np.array([code[int(a)] for a in columns.texts("arm_id")], dtype=np.int64)  # type: ignore[arg-type]
     documents = [json.loads(text) if text else {} for text in columns.texts("attributes")]
-    counts = counts_of(asked)
-    shared = _Shared.of(trial, columns, documents, pre, counts)
+    shared = _Shared.of(trial, columns, documents, pre)
     units = columns.floats("units")
     metrics = {one.metric.key: _grouped(trial, columns, one, arm, units, shared) for one in asked}
     k = len(trial.arms)
     primary = next(one for one in asked if one.metric.key == trial.primary.key)
-    still_open = columns.floats(f"{counts[primary.column]}_open")
+    still_open = columns.floats(f"{primary.open}_n")
     return Compressed(
         metrics=metrics,
         assigned=_counts(arm, units, k),
         matured=_counts(arm, units - still_open, k),
         clusters=_clusters(arm, shared.cluster, k),
-        open_units={
-            one.metric.key: float(columns.floats(f"{counts[one.column]}_open").sum())
-            for one in asked
-        },
+        open_units={one.metric.key: float(columns.floats(f"{one.open}_n").sum()) for one in asked},
         by_period=_by_period(shared.period, units),
     )
 
@@ -104,12 +100,11 @@ class _Shared:
     segments: dict[str, Key]
     x: Floats | None
     covariates: tuple[str, ...]
-    counts: Mapping[str, str]
 
     @classmethod
     def of(
         cls, trial: Trial, columns: Columns, documents: list[dict[str, str]],
-        pre: Sequence[Asked], counts: Mapping[str, str],
+        pre: Sequence[Asked],
     ) -> _Shared:  # fmt: skip
         stratum = key_of("stratum", columns.texts("stratum"))
         cluster = key_of("cluster", columns.texts("cluster"))
@@ -131,7 +126,6 @@ class _Shared:
             segments={name: key for name, key in segments.items() if key is not None},
             x=np.hstack([values for _, values in parts]) if names else None,
             covariates=tuple(names),
-            counts=counts,
         )
 
 
@@ -169,15 +163,14 @@ def _covariate(name: str, values: Sequence[str]) -> tuple[list[str], Floats]:
 def _grouped(
     trial: Trial, columns: Columns, one: Asked, arm: Ints, units: Floats, shared: _Shared
 ) -> Grouped:
-    counts = shared.counts[one.column]
-    n = columns.floats(f"{counts}_n")
+    n = columns.floats(f"{one.use}_n")
     ratio, took = one.metric.denominator is not None, columns.has(f"{one.column}_u")
     return Grouped(
         arms=tuple(a.key for a in trial.arms),
         control=next(i for i, a in enumerate(trial.arms) if a.control),
         weights=tuple(a.weight for a in trial.arms),
         arm=arm, n=n, y=columns.floats(f"{one.column}_s"), yy=columns.floats(f"{one.column}_ss"),
-        missing=units - n - columns.floats(f"{counts}_open"),
+        missing=units - n - columns.floats(f"{one.open}_n"),
         d=columns.floats(f"{one.column}_d") if ratio else None,
         dd=columns.floats(f"{one.column}_dd") if ratio else None,
         dy=columns.floats(f"{one.column}_dy") if ratio else None,

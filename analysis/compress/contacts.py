@@ -35,18 +35,22 @@ def measured(contacts: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = 
     """
     columns: dict[str, ir.Value] = {}
     covariates = {one.column for one in pre}
+    common = _in_all(asked)
+    contacts = contacts.filter(
+        _such(contacts, common), contacts.since < _longest(asked), contacts.since >= -_longest(pre)
+    )
     for one in asked:
         window = one.metric.window or 0
-        such = _such(contacts, one.metric.where)
+        such = _such(contacts, {k: v for k, v in one.metric.where.items() if k not in common})
         inside = such & (contacts.since >= 0) & (contacts.since < window)
         before = such & (contacts.since < 0) & (contacts.since >= -window)
         weight = _weight(contacts, one)
         columns[f"{one.column}_y"] = (
             _days_without(contacts, inside, one) if one.metric.kind == "time-to-event"
-            else _reduced(weight, inside, one)
+            else _reduced(contacts, weight, inside, one)
         )  # fmt: skip
         if one.column in covariates:
-            columns[f"{one.column}_pre"] = _reduced(weight, before, one)
+            columns[f"{one.column}_pre"] = _reduced(contacts, weight, before, one)
         if one.metric.kind == "time-to-event":
             columns[f"{one.column}_first"] = ibis.ifelse(inside, contacts.since, None).min()
     return contacts.group_by("unit_id").aggregate(**columns)
@@ -58,6 +62,19 @@ def fields(asked: Sequence[Asked]) -> set[str]:
     return {FIELDS[name] for name in named if name in FIELDS}
 
 
+def _in_all(asked: Sequence[Asked]) -> dict[str, Any]:
+    """The conditions that all metrics share, which need to be looked at once."""
+    first, *others = (one.metric.where for one in asked)
+    return {
+        name: wanted for name, wanted in first.items()
+        if all(name in where and where[name] == wanted for where in others)
+    }  # fmt: skip
+
+
+def _longest(asked: Sequence[Asked]) -> int:
+    return max((one.metric.window or 0 for one in asked), default=0)
+
+
 def _days_without(contacts: ir.Table, rows: ir.BooleanValue, one: Asked) -> ir.Value:
     """Days until the first such contact, at most the window; a day begun counts whole."""
     first = ibis.ifelse(rows, contacts.since, None).min()
@@ -65,21 +82,25 @@ def _days_without(contacts: ir.Table, rows: ir.BooleanValue, one: Asked) -> ir.V
     return ibis.coalesce(ibis.least(days, whole_days(one)), whole_days(one))
 
 
-def _reduced(weight: ir.Value, rows: ir.BooleanValue, one: Asked) -> ir.Value:
-    kept = ibis.ifelse(rows, weight, 0.0)
+def _reduced(
+    contacts: ir.Table, weight: ir.Value | None, rows: ir.BooleanValue, one: Asked
+) -> ir.Value:
     if one.metric.kind in {"proportion", "time-to-event"}:
-        return ibis.ifelse(rows, 1.0, 0.0).max()
-    return kept.sum()
+        return ibis.ifelse(rows, 1, 0).max()
+    if weight is None:
+        # Half as wide as a sum, for every unit and metric.
+        return contacts.count(where=rows).cast("int32")
+    return ibis.ifelse(rows, weight, 0.0).sum()
 
 
-def _weight(contacts: ir.Table, one: Asked) -> ir.Value:
-    """What each contact adds: its value, its avoidable share, or one."""
+def _weight(contacts: ir.Table, one: Asked) -> ir.Value | None:
+    """What each contact adds: its value or its avoidable share; ``None`` where it is one."""
     if one.metric.value is not None:
         column = contacts[_column(one, "value", one.metric.value)]
         return ibis.coalesce(column.cast("float64"), 0.0)
     if one.metric.where.get("avoidable") is True and one.metric.kind == "count":
         return ibis.coalesce(contacts.share, 0.0)
-    return ibis.literal(1.0)
+    return None
 
 
 def _such(contacts: ir.Table, where: dict[str, Any]) -> ir.BooleanValue:

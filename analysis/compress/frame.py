@@ -32,6 +32,24 @@ class Asked:
         """A column name that any engine takes."""
         return f"m{self.number}"
 
+    @property
+    def open(self) -> str:
+        """The column of units whose window has not closed: one for all metrics that it serves."""
+        return f"open_{self._closes}"
+
+    @property
+    def use(self) -> str:
+        """The column of units that count: one for all metrics that agree on who does."""
+        if self.metric.source == "contacts":
+            return f"use_contacts_{self._closes}"
+        if self.metric.absent_means == "zero":
+            return f"use_all_{self._closes}"
+        return f"{self.column}_use"
+
+    @property
+    def _closes(self) -> str:
+        return f"{'any' if self.metric.window is None else self.metric.window}_{self.cutoff}"
+
 
 def units(log: Log, trial_id: int, control: int, *, attributes: bool = True) -> ir.Table:
     """Everyone assigned to an arm: one row a unit, with the start of the window.
@@ -45,14 +63,12 @@ def units(log: Log, trial_id: int, control: int, *, attributes: bool = True) -> 
     given = log.table("assignments")
     given = given.filter(given.trial_id == trial_id, given.arm_id.notnull())
     met = log.table("exposures")
+    # 2: to another arm than the control; 1: to an arm that is not said.
+    to = ibis.ifelse(met.arm_id.isnull(), 1, ibis.ifelse(met.arm_id != control, 2, 0))
     first = (
         met.filter(met.trial_id == trial_id)
         .group_by("unit_id")
-        .aggregate(
-            first=met.exposed_at.min(),
-            other=ibis.ifelse(ibis.coalesce(met.arm_id, control) != control, 1, 0).max(),
-            unsaid=ibis.ifelse(met.arm_id.isnull(), 1, 0).max(),
-        )
+        .aggregate(first=met.exposed_at.min(), to=to.max())
     )
     if attributes:
         people = log.table("units").select("id", "attributes")
@@ -60,12 +76,12 @@ def units(log: Log, trial_id: int, control: int, *, attributes: bool = True) -> 
     else:
         given = given.mutate(attributes=ibis.null("string"))
     joined = given.left_join(first, "unit_id")
+    to = ibis.coalesce(joined.to, 0)
     return joined.select(
         "unit_id", "arm_id", "stratum", "cluster", "attributes", "epoch", "assigned_at",
         start=ibis.coalesce(joined.first, joined.assigned_at),
         exposed=joined.first.notnull(),
-        took=(ibis.coalesce(joined.other, 0) == 1)
-        | ((ibis.coalesce(joined.unsaid, 0) == 1) & (joined.arm_id != control)),
+        took=(to == 2) | ((to == 1) & (joined.arm_id != control)),
     )  # fmt: skip
 
 
@@ -117,11 +133,11 @@ def _window(rows: ir.Table, one: Asked) -> tuple[ir.BooleanValue, ir.BooleanValu
 def valued(
     frame: ir.Table, values: Sequence[ir.Table], asked: Sequence[Asked], pre: Sequence[Asked] = ()
 ) -> ir.Table:
-    """The frame with, per metric, ``_y`` (capped), ``_use`` and ``_open`` for every unit.
+    """The frame with every unit's ``_y`` (capped), and whether the unit counts, for each metric.
 
-    ``_use`` is 1 where the window has closed and the outcome is known; ``_open`` is 1 where the
-    window has not closed yet; those in ``pre`` have their ``_pre`` too. ``values`` are the tables
-    of :func:`measured` and of :func:`analysis.compress.contacts.measured`.
+    :attr:`Asked.use` is 1 where the window has closed and the outcome is known; :attr:`Asked.open`
+    is 1 where the window has not closed yet; those in ``pre`` have their ``_pre`` too. ``values``
+    are the tables of :func:`measured` and of :func:`analysis.compress.contacts.measured`.
     """
     wanted = {f"{one.column}_{part}" for one in (*asked, *pre) for part in ("y", "k", "pre")}
     joined = frame
@@ -136,8 +152,8 @@ def valued(
         y = ibis.least(y, one.cap) if one.cap is not None else y
         known = _known(joined, one)
         open_ = _open(joined, one)
-        columns[f"{one.column}_use"] = ibis.ifelse(known & ~open_, 1.0, 0.0)
-        columns[f"{one.column}_open"] = ibis.ifelse(open_, 1.0, 0.0)
+        columns[one.use] = ibis.ifelse(known & ~open_, 1, 0)
+        columns[one.open] = ibis.ifelse(open_, 1, 0)
         columns[f"{one.column}_y"] = ibis.ifelse(known & ~open_, y, 0.0)
     for one in pre:
         columns[f"{one.column}_pre"] = ibis.coalesce(
@@ -171,49 +187,29 @@ def _open(frame: ir.Table, one: Asked) -> ir.BooleanValue:
     return (frame.start > 0) & (frame.start + one.metric.window > one.cutoff)
 
 
-def counts_of(asked: Sequence[Asked]) -> dict[str, str]:
-    """By metric's column, the metric whose ``_n`` and ``_open`` :func:`cells` counts for both.
-
-    Whose outcome is known and whose window is open is the same for metrics of one window that are
-    known of everybody alike, so that is added up once for all of them.
-    """
-    first: dict[object, str] = {}
-    return {one.column: first.setdefault(_counts_by(one), one.column) for one in asked}
-
-
-def _counts_by(one: Asked) -> tuple[object, ...]:
-    """All that :func:`_known` and :func:`_open` look at."""
-    if one.metric.source == "contacts":
-        known: object = "contacts"
-    else:
-        known = "zero" if one.metric.absent_means == "zero" else one.number
-    return known, one.metric.window, one.cutoff
-
-
 def cells(
     table: ir.Table, asked: Sequence[Asked], pre: Sequence[Asked] = (),
     uptake: ir.BooleanValue | None = None, also: Sequence[str] = (),
 ) -> ir.Table:  # fmt: skip
     """One row a cell: its keys, its size and the sums of every metric, in one aggregation.
 
+    ``use`` and ``open`` are counted once for all metrics that agree on them, as ``_n``.
     ``pre`` lists the metrics whose values before the start are covariates, hence keys; ``uptake``
-    says of each unit whether it took the treatment up; ``also`` names further keys. Counts that
-    several metrics share are in the columns of one of them, see :func:`counts_of`.
+    says of each unit whether it took the treatment up; ``also`` names further keys.
     """
     keys = ["arm_id", "stratum", "cluster", "attributes", *(f"{one.column}_pre" for one in pre),
             *also]  # fmt: skip
     keys += ["period"] if "period" in table.columns else []
     sums: dict[str, ir.Value] = {"units": table.count()}
-    by_key, counts = {one.metric.key: one for one in asked}, counts_of(asked)
+    by_key = {one.metric.key: one for one in asked}
     for one in asked:
-        y, use = table[f"{one.column}_y"], table[f"{one.column}_use"]
+        y, use = table[f"{one.column}_y"], table[one.use]
+        sums[f"{one.use}_n"] = use.sum()
         sums[f"{one.column}_s"] = y.sum()
         sums[f"{one.column}_ss"] = (y * y).sum()
-        if counts[one.column] == one.column:
-            sums[f"{one.column}_n"] = use.sum()
-            sums[f"{one.column}_open"] = table[f"{one.column}_open"].sum()
+        sums[f"{one.open}_n"] = table[one.open].sum()
         if uptake is not None:
-            took = ibis.ifelse(uptake, 1.0, 0.0) * use
+            took = ibis.ifelse(uptake, 1, 0) * use
             sums[f"{one.column}_u"] = took.sum()
             sums[f"{one.column}_uy"] = (took * y).sum()
         if one.metric.denominator is not None:

@@ -54,7 +54,7 @@ def outcomes(
     valued: ir.Table, can: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]
 ) -> dict[str, ArmOutcomes]:
     """Matured units by arm, how many can be linked, and how many of them made contact."""
-    used = valued.filter(valued[f"{one.column}_use"] > 0)
+    used = valued.filter(valued[one.use] > 0)
     joined = used.left_join(can, "unit_id")
     known = ibis.ifelse(joined.tier.notnull(), 1, 0)
     counted = joined.group_by("arm_id").aggregate(
@@ -70,9 +70,11 @@ def outcomes(
 
 
 def _contacts(linked: ir.Table) -> dict[int, dict[Any, int]]:
-    return _counts(
-        linked.group_by(["arm_id", "tier"]).aggregate(n=linked.contact.nunique()), "tier"
-    )
+    counted = linked.group_by(["arm_id", "tier"]).aggregate(n=linked.contact.nunique())
+    return {
+        arm: {PEOPLE[tier]: n for tier, n in tiers.items()}
+        for arm, tiers in _counts(counted, "tier").items()
+    }
 
 
 def _counts(table: ir.Table, by: str) -> dict[int, dict[Any, int]]:

@@ -76,8 +76,9 @@ def linked(
 ) -> ir.Table:  # fmt: skip
     """Every contact of the trial's units from ``before`` seconds before the start to ``after``.
 
-    ``named`` is the kept table of :func:`holders`. Columns ``unit_id, arm_id, contact, since``
-    (seconds after the start, negative before it), ``tier``, :data:`ALWAYS` and, of what else a
+    ``named`` is the kept table of :func:`holders`. Columns ``unit_id, arm_id, contact,
+    occurred_at, since`` (seconds after the start, negative before it), ``tier`` (the place in
+    :data:`~trials.store.tables.PEOPLE` of what linked it), :data:`ALWAYS` and, of what else a
     contact has, what ``fields`` names: each column costs room for every contact of the trial.
     """
     places = _distinct(named.select("place")) or [0]
@@ -87,27 +88,20 @@ def linked(
     contacts = contacts.filter(
         contacts.occurred_at <= min(cutoff, last + after), contacts.occurred_at >= first - before
     )
-    theirs = named.left_join(frame.select("unit_id", "arm_id", "start"), "unit_id")
-    theirs = log.keep("theirs", theirs.select(
-        "place", "number", "unit_id", arm_id=ibis.coalesce(theirs.arm_id, 0),
-        start=ibis.coalesce(theirs.start, 0),
-    ))  # fmt: skip
     for place in places:
-        mine = theirs.filter(theirs.place == place).select(
-            **{f"{name}_{place}": theirs[name] for name in ("number", "unit_id", "arm_id", "start")}
+        mine = named.filter(named.place == place).select(
+            **{f"{name}_{place}": named[name] for name in ("number", "unit_id", "arm_id", "start")}
         )
         contacts = contacts.left_join(mine, contacts[PEOPLE[place]] == mine[f"number_{place}"])
     own = {
         name: _first_of([contacts[f"{name}_{place}"] for place in places])
         for name in ("unit_id", "arm_id", "start")
     }
-    tier = ibis.cases(
-        *((contacts[f"unit_id_{place}"].notnull(), PEOPLE[place]) for place in places)
-    )
+    tier = ibis.cases(*((contacts[f"unit_id_{place}"].notnull(), place) for place in places))
     kept = [name for name in contacts.columns if name in ALWAYS or name in fields]
     found = contacts.select(*kept, "occurred_at", contact=contacts.id, tier=tier, **own)
     found = found.filter(found.start > 0).mutate(since=found.occurred_at - found.start)
-    return found.filter(found.since >= -before, found.since < after)
+    return found.drop("start").filter(found.since >= -before, found.since < after)
 
 
 def _first_of(columns: list[ir.Value]) -> ir.Value:
@@ -127,11 +121,12 @@ def _starts(frame: ir.Table) -> tuple[int, int]:
     return (0, -_FOREVER) if first is None else (int(first), int(last))
 
 
-def holders(log: Log, trial_id: int, *, listed_until: int = 0) -> ir.Table:
+def holders(log: Log, frame: ir.Table, trial_id: int, *, listed_until: int = 0) -> ir.Table:
     """Numbers that belong to exactly one unit of the trial, bulk callers left out.
 
     Columns ``place`` (of the kind among :data:`~trials.store.tables.PEOPLE`), ``number``,
-    ``unit_id``. Bulk callers listed before ``listed_until`` are nobody's.
+    ``unit_id`` and, of the unit in ``frame``, ``arm_id`` and ``start``; both 0 where it is not
+    there. Bulk callers listed before ``listed_until`` are nobody's.
     """
     identifiers, given = log.table("identifiers"), log.table("assignments")
     mine = given.filter(given.trial_id == trial_id).select("unit_id")
@@ -145,18 +140,24 @@ def holders(log: Log, trial_id: int, *, listed_until: int = 0) -> ir.Table:
     grouped = own.group_by(["place", "number"]).aggregate(
         unit_id=own.unit_id.min(), last=own.unit_id.max()
     )
-    return grouped.filter(grouped.unit_id == grouped.last).drop("last")
+    alone = grouped.filter(grouped.unit_id == grouped.last).drop("last")
+    known = alone.left_join(frame.select("unit_id", "arm_id", "start"), "unit_id")
+    return known.select(
+        "place", "number", "unit_id", arm_id=ibis.coalesce(known.arm_id, 0),
+        start=ibis.coalesce(known.start, 0),
+    )  # fmt: skip
 
 
-def coded(contacts: ir.Table, known: ir.Table) -> ir.Table:
-    """The contacts with what their codes mean: ``meaning``, ``category``, ``share``."""
+def coded(contacts: ir.Table, known: ir.Table, fields: Collection[str] = ()) -> ir.Table:
+    """The contacts with what their codes mean: ``category``, ``share``, ``meaning`` if named."""
     within = [
         contacts.code_id == known.code_id,
         contacts.occurred_at >= known.from_at,
         contacts.occurred_at < known.to_at,
     ]
     joined = contacts.left_join(known, within)
-    return joined.select(*contacts.columns, "meaning", "category", "share")
+    said = ["category", "share", *(["meaning"] if "meaning" in fields else [])]
+    return joined.select(*contacts.columns, *said)
 
 
 def reach(log: Log) -> int | None:

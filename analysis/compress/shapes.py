@@ -31,7 +31,7 @@ def histogram(
     most: int | None = MOST_VALUES,
 ) -> Histogram:  # fmt: skip
     """How many units of each arm had each value of a metric, of those whose outcome is known."""
-    used = valued.filter(valued[f"{one.column}_use"] > 0)
+    used = valued.filter(valued[one.use] > 0)
     counted = used.group_by("arm_id", value=used[f"{one.column}_y"]).aggregate(n=used.count())
     columns = Columns((counted if most is None else counted.limit(most)).to_pyarrow())
     return Histogram(
@@ -42,7 +42,7 @@ def histogram(
 
 def amounts(valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]) -> Amounts | None:
     """Sums of logarithms by arm of the known outcomes; ``None`` if any is negative."""
-    used = valued.filter(valued[f"{one.column}_use"] > 0)
+    used = valued.filter(valued[one.use] > 0)
     y = used[f"{one.column}_y"]
     log = ibis.ifelse(y > 0, y, 1.0).ln()
     counted = used.group_by("arm_id").aggregate(

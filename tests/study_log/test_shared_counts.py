@@ -73,7 +73,14 @@ def test_shared_counts_are_those_of_each_metric_alone():
     plan, metrics = asked()
     table = valued(metrics)
     shared = frame.cells(table, metrics).to_pyarrow()
-    assert sum(name.endswith("_open") for name in shared.column_names) == 4
+    # Three windows, none included; of outcomes each metric says itself whose is known.
+    assert (
+        len({one.open for one in metrics} & {n.removesuffix("_n") for n in shared.column_names})
+        == 3
+    )
+    assert (
+        len({one.use for one in metrics} & {n.removesuffix("_n") for n in shared.column_names}) == 4
+    )
     together = compressed.build(shared, plan, [1, 2], metrics)
     for one in metrics:
         alone = frame.cells(table, [one]).to_pyarrow()
