@@ -3,8 +3,10 @@
 The file is a whole import: read, checked, identifiers normalised and hashed, wrap codes numbered,
 staged, settled and merged with its ledger entry. The peer starts from finished rows in memory, in
 the form its driver likes best (tuples for SQLite's executemany, a COPY stream for PostgreSQL), and
-only writes them: into the same table with the same indexes, idempotent on the source's own id.
-Both are then run a second time with the same contacts (the import from a file with one more line,
+only writes them: into the same table with the same indexes, idempotent on the source's own id. It
+does so twice over: as an ``upsert``, which takes a correction as the import does (but keeps nothing
+of what was said before), and as an ``insert`` of what is absent, which takes none.
+All are then run a second time with the same contacts (the import from a file with one more line,
 so that the whole work is done again). Seconds are of the clock; ``cpu`` are those of the program
 and of PostgreSQL's process together, which say more where other work shares the machine.
 
@@ -48,6 +50,8 @@ LINES = [
 ]
 CODES = [f"Reason {i}" for i in range(40)]
 START = 1_760_000_000
+PEERS = ("upsert", "insert")
+WHEN = ("first", "first cpu", "again", "again cpu")
 
 
 def write_csv(path: Path, rows: int, *, seed: int = 1) -> None:
@@ -171,8 +175,21 @@ def names(store: Store) -> list[str]:
     return [column["name"] for column in sa.inspect(store.engine).get_columns("contacts")]
 
 
-def peer_twice(server: str | None, rows: list[tuple]) -> dict:
-    """Seconds to upsert finished rows, first time and again, by the database's own bulk way."""
+def on_conflict(columns: list[str], peer: str) -> str:
+    """What becomes of a row whose contact is there: nothing, or a correction where it differs."""
+    if peer == "insert":
+        return "ON CONFLICT (source_id, digest) DO NOTHING"
+    said = [name for name in columns if name not in ("id", "source_id", "digest", "import_id")]
+    old, new = (", ".join(f"{table}.{name}" for name in said) for table in ("contacts", "excluded"))
+    sets = ", ".join(f"{name} = excluded.{name}" for name in [*said, "import_id"])
+    return (
+        f"ON CONFLICT (source_id, digest) DO UPDATE SET {sets} "
+        f"WHERE ({old}) IS DISTINCT FROM ({new})"
+    )
+
+
+def peer_twice(server: str | None, rows: list[tuple], peer: str) -> dict:
+    """Seconds to write finished rows, first time and again, by the database's own bulk way."""
     with fresh(server) as store:
         columns, watch = names(store), Watch(store)
         with store.engine.connect() as connection:
@@ -187,7 +204,7 @@ def peer_twice(server: str | None, rows: list[tuple]) -> dict:
             ready = rows if server is None else _copy_text(rows)
             for name in ("first", "again"):
                 with watch(name):
-                    write(connection, columns, ready)
+                    write(connection, columns, ready, on_conflict(columns, peer))
                     connection.commit()
         return watch.found
 
@@ -198,13 +215,12 @@ def _reference(columns: list[str], row: tuple) -> tuple:
     return tuple(drop.get(i, value) for i, value in enumerate(row))
 
 
-def _sqlite(connection, columns: list[str], rows: list[tuple]) -> None:
+def _sqlite(connection, columns: list[str], rows: list[tuple], conflict: str) -> None:
     marks = ", ".join("?" * len(columns))
     driver = connection.connection.driver_connection
     driver.executemany(
-        f"INSERT INTO contacts ({', '.join(columns)}) VALUES ({marks}) "
-        "ON CONFLICT (source_id, digest) DO NOTHING", rows,
-    )  # fmt: skip
+        f"INSERT INTO contacts ({', '.join(columns)}) VALUES ({marks}) {conflict}", rows
+    )
 
 
 def _copy_text(rows: list[tuple]) -> bytes:
@@ -216,7 +232,7 @@ def _copy_text(rows: list[tuple]) -> bytes:
     return out.getvalue().encode()
 
 
-def _postgres(connection, columns: list[str], text: bytes) -> None:
+def _postgres(connection, columns: list[str], text: bytes, conflict: str) -> None:
     listed = ", ".join(columns)
     connection.exec_driver_sql("CREATE TEMP TABLE peer (LIKE contacts) ON COMMIT DROP")
     driver = connection.connection.driver_connection
@@ -224,13 +240,12 @@ def _postgres(connection, columns: list[str], text: bytes) -> None:
         for place in range(0, len(text), 1 << 20):
             copy.write(text[place : place + (1 << 20)])
     connection.exec_driver_sql(
-        f"INSERT INTO contacts ({listed}) SELECT {listed} FROM peer "
-        "ON CONFLICT (source_id, digest) DO NOTHING"
+        f"INSERT INTO contacts ({listed}) SELECT {listed} FROM peer {conflict}"
     )
 
 
 def measure(server: str | None, rows: int, repeats: int) -> dict:
-    """Medians of rows a second, ours and the peer's, taken in turn."""
+    """Medians of rows a second, ours and the peers', taken in turn."""
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         first, again = Path(folder) / "contacts.csv", Path(folder) / "again.csv"
@@ -239,15 +254,18 @@ def measure(server: str | None, rows: int, repeats: int) -> dict:
         size = first.stat().st_size
         for _ in range(repeats):
             ours = import_twice(server, first, again)
-            peer = peer_twice(server, ours.pop("rows"))
+            ready = ours.pop("rows")
             assert ours.pop("unchanged") == rows, "an import again changes nothing"
-            for name in ("first", "first cpu", "again", "again cpu"):
-                seconds.setdefault(f"import {name}", []).append(ours[name])
-                seconds.setdefault(f"peer {name}", []).append(peer[name])
+            found = {"import": ours, **{peer: peer_twice(server, ready, peer) for peer in PEERS}}
+            for way, times in found.items():
+                for name in WHEN:
+                    seconds.setdefault(f"{way} {name}", []).append(times[name])
     rate = {name: rows / statistics.median(values) for name, values in seconds.items()}
     ratios = {
-        f"ratio {name}": round(rate[f"import {name}"] / rate[f"peer {name}"], 2)
-        for name in ("first", "first cpu", "again", "again cpu")
+        f"ratio to {peer}": {
+            name: round(rate[f"import {name}"] / rate[f"{peer} {name}"], 2) for name in WHEN
+        }
+        for peer in PEERS
     }
     return {
         "database": "sqlite" if server is None else "postgresql", "rows": rows,

@@ -98,13 +98,15 @@ def merge(
         repeats = run(_DROP_OLDER)
     run(_NEW_CODES)
     corrected = 0
-    if session.scalar(sa.text(_ANY), values):
+    earlier = session.scalar(sa.text(_ANY), values)
+    if earlier:
         corrected = run(_KEEP_OLD.format(changed=changed))
     if corrected:
         run(_CORRECT.format(changed=changed))
     if session.scalar(sa.text(_VERSIONED)):
         run(_CONFIRM)
-    return Merged(staged, run(_NEW), corrected, repeats, forgotten)
+    added = run(_NEW.format(such=_UNKNOWN if earlier else "true"))
+    return Merged(staged, added, corrected, repeats, forgotten)
 
 
 def _sqlite(session: Session) -> bool:
@@ -159,5 +161,7 @@ _CONFIRM = """
 _NEW = f"""
     INSERT INTO contacts (source_id, digest, version, import_id, {_LIST})
     SELECT :source, s.digest, s.version, :import, {", ".join(f"s.{name}" for name in SAID)}
-    FROM {_FROM} WHERE true
+    FROM {_FROM} WHERE {{such}}
     ON CONFLICT (source_id, digest) DO NOTHING"""
+# Asked as a set: an insert that finds its row there already has been made, numbered and thrown away.
+_UNKNOWN = f"NOT EXISTS (SELECT 1 FROM contacts c WHERE {_MATCH})"
