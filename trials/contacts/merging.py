@@ -163,5 +163,5 @@ _NEW = f"""
     SELECT :source, s.digest, s.version, :import, {", ".join(f"s.{name}" for name in SAID)}
     FROM {_FROM} WHERE {{such}}
     ON CONFLICT (source_id, digest) DO NOTHING"""
-# Asked as a set: an insert that finds its row there already has been made, numbered and thrown away.
+# Asked as a set: a row that an insert finds there already was made and numbered for nothing.
 _UNKNOWN = f"NOT EXISTS (SELECT 1 FROM contacts c WHERE {_MATCH})"
