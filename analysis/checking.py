@@ -10,7 +10,6 @@ import numpy as np
 
 from analysis import checks, crossing
 from analysis.checks import Check, Kept, Share, Split
-from analysis.checks.check import counted
 from analysis.checks.plausibility import DayEffect
 from analysis.compress import periods
 from analysis.compress.compressed import Compressed
@@ -23,6 +22,7 @@ from analysis.reading import Read
 from analysis.tables import Grouped
 from trials import clock
 from trials.definition.model import Trial
+from trials.plurals import counted
 
 DAY = 86400
 

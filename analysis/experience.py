@@ -24,6 +24,7 @@ from analysis.planning.request import Kind
 from analysis.tables import Floats, Grouped, Key
 from trials import clock, files, registry
 from trials.errors import Conflict, Invalid, Problem, SignpostError
+from trials.plurals import counted
 from trials.store.engine import Store
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -139,7 +140,7 @@ def of_units(table: Grouped, kind: Kind, source: str) -> Experience:
             raise SignpostError(f"{source}: {linear.why}", "name the denominator's column")
         sd = linear
         mean = float(table.y.sum() / table.d.sum()) if table.d is not None else mean
-    says = [f"From {source}: {n:,.0f} outcomes, baseline {mean:.4g}, sd {sd:.4g}."]
+    says = [f"From {source}: {counted(n, 'outcome')}, baseline {mean:.4g}, sd {sd:.4g}."]
     made = Experience(kind=kind, baseline=mean, sd=None if kind == "proportion" else sd)
     if table.cluster is not None:
         return _with_clusters(made, intra_cluster_correlation(table), says)
@@ -165,7 +166,7 @@ def _of_periods(values: Floats, labels: list[str] | None, kind: Kind, source: st
         raise SignpostError(f"{source}: {found.why}", "give period-cv yourself")
     mean = float(np.mean(values))
     beside = " after what their labels explain" if labels else ""
-    told = f"From {source}: {len(values):,} periods, {mean:.4g} on average, which vary by "
+    told = f"From {source}: {counted(len(values), 'period')}, {mean:.4g} on average, which vary by "
     says = [f"{told}{100 * found:.3g}%{beside}."]
     return _saying(Experience(kind=kind, baseline=mean, period_cv=found), says)
 

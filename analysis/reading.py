@@ -13,7 +13,6 @@ from ibis import ir
 from sqlalchemy.orm import Session
 
 from analysis import redrawing
-from analysis.checks.check import counted
 from analysis.coding import Coding
 from analysis.compress import (
     coding,
@@ -41,6 +40,7 @@ from trials.contacts.taxonomy import Taxonomy
 from trials.definition.model import Trial
 from trials.online import adaptive
 from trials.people import bulk
+from trials.plurals import counted
 from trials.store.engine import Store
 from trials.store.tables import PEOPLE, ArmRow, CodeRow, MetricRow, SourceRow, TrialRow
 

@@ -35,6 +35,7 @@ from trials.importing.columns import (
 )
 from trials.people import left_out
 from trials.people.identifiers import Hasher
+from trials.plurals import counted
 from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
@@ -450,5 +451,7 @@ def _notes(roll: _Roll, drawn: Allocation | None) -> tuple[str, ...]:
             else f"{len(roll.known):,} units were in the trial already and keep their arm"
         )  # fmt: skip
     if roll.joined:
-        notes.append(f"{len(roll.joined):,} new members of known clusters take their cluster's arm")
+        joined = counted(len(roll.joined), "new member")
+        takes = "takes its" if len(roll.joined) == 1 else "take their"
+        notes.append(f"{joined} of known clusters {takes} cluster's arm")
     return tuple(notes)

@@ -31,6 +31,7 @@ from trials.definition.model import Trial
 from trials.drafting import forecasts
 from trials.importing import assignments, exposures, outcomes
 from trials.people.identifiers import Hasher
+from trials.plurals import counted
 from trials.simulate import rehearsal, run
 from trials.store import migrate
 from trials.store.engine import Store
@@ -51,7 +52,7 @@ def build(store: Store, hasher: Hasher, say: Say, *, later: bool = False) -> lis
     _load_letters(store, hasher, say)
     rehearsals = [_labelled(rehearsal.read(path)) for path in _rehearsals()]
     for planned in rehearsals:
-        say(f"Drawing {planned.plan.units:,} synthetic units of {planned.trial.key}")
+        say(f"Drawing {counted(planned.plan.units, 'synthetic unit')} of {planned.trial.key}")
         rehearse(store, hasher, planned)
     keys = [LETTERS, *(planned.trial.key for planned in rehearsals)]
     for key in keys:

@@ -24,6 +24,7 @@ from analysis.scaling.opportunity import (
 )
 from analysis.scaling.ranges import Range
 from analysis.scaling.reason_table import read_table
+from trials.plurals import counted
 from trials.resources import folder
 from web.filled import Filled
 from web.present_figures import parsed
@@ -134,8 +135,8 @@ def provenance(table: Kept | None) -> str:
 def _says(found: Opportunities) -> str:
     share = wilson(found.no_email, found.calls)
     return (
-        f"Of {found.calls:,} calls, {figures.percent(share.median)} came from people without "
-        f"e-mail on record; about {figures.number(found.addressable)} could be addressed."
+        f"Of {counted(found.calls, 'call')}, {figures.percent(share.median)} came from people "
+        f"without e-mail on record; about {figures.number(found.addressable)} could be addressed."
     )
 
 
@@ -186,8 +187,8 @@ def _chart(found: Opportunities) -> Drawn | None:
         title="The reasons with most to gain",
         conclusion=(
             f"{_name(first.reason)} leads: about {figures.number(first.addressable.median)} of "
-            f"{first.reason.calls:,} calls could be addressed. The {len(rows)} reasons drawn hold "
-            f"{figures.percent(share, 0)} of all calls that could be."
+            f"{counted(first.reason.calls, 'call')} could be addressed. The {len(rows)} reasons "
+            f"drawn hold {figures.percent(share, 0)} of all calls that could be."
         ),
         columns=("Reason", "Calls that could be addressed (95% interval)"),
         rows=[(_name(r.reason), _spread(r.addressable)) for r in rows],
@@ -217,9 +218,9 @@ def _idea(row: Opportunity, table: Kept | None) -> dict[str, str]:
     source = table.name if table else "the published table of 2022"
     idea = {
         "title": _name(r)[:200], "service": r.topic, "control": r.control,
-        "why": f"{r.calls:,} calls in {source}, of which about "
+        "why": f"{counted(r.calls, 'call')} in {source}, of which about "
         f"{figures.number(row.addressable.median)} could be addressed "
-        f"({r.no_email:,} callers had no e-mail on record).",
+        f"({counted(r.no_email, 'caller')} had no e-mail on record).",
     }  # fmt: skip
     if table:
         idea["volume"] = str(table.a_year(row.addressable.median))

@@ -87,17 +87,3 @@ def listed(items: Sequence[str]) -> str:
     if len(items) <= 1:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def counted(count: float, one: str, many: str | None = None) -> str:
-    """A count with its noun: "1 unit", "1,200 units"."""
-    return f"{number(count)} {one if count == 1 else many or plural(one)}"
-
-
-def plural(noun: str) -> str:
-    """More than one of a noun: "accounts", "people", "enquiries"."""
-    if noun == "person":
-        return "people"
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{noun[:-1]}ies"
-    return f"{noun}s"

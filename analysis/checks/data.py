@@ -11,12 +11,12 @@ import numpy as np
 from analysis.checks.check import (
     Check,
     Verdict,
-    counted,
     listed,
     not_applicable,
     number,
     percent,
 )
+from trials.plurals import counted
 
 FEWEST_UNITS = 50
 FEWEST_EVENTS = 5

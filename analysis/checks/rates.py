@@ -18,13 +18,13 @@ from analysis.checks.check import (
     CheckKey,
     Verdict,
     by_p,
-    counted,
     listed,
     not_applicable,
     number,
     p_text,
     percent,
 )
+from trials.plurals import counted
 
 NEGLIGIBLE = 0.001
 """A gap below 0.1 percentage points harms nobody, however certain it is."""

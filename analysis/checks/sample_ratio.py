@@ -27,13 +27,12 @@ from scipy.special import gammaln
 from analysis.checks.check import (
     FAIL_P,
     Check,
-    counted,
     listed,
     not_applicable,
     p_text,
     percent,
-    plural,
 )
+from trials.plurals import counted, plural
 
 Floats = npt.NDArray[np.float64]
 

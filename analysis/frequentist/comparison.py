@@ -17,6 +17,7 @@ from analysis.estimates import Absent
 from analysis.frequentist.cluster import Robust, distinct, nest, robust_fit, too_wide
 from analysis.frequentist.regression import Cells, Fit, Functional, fit
 from analysis.tables import Floats, Grouped, Ints, Key
+from trials.plurals import counted
 
 Mask = npt.NDArray[np.bool_]
 Notes = tuple[str, ...]
@@ -195,7 +196,7 @@ def _notes(table: Grouped, known: Grouped, *, adjust: bool) -> Notes:
     notes: Notes = ()
     lost = float(table.n.sum() - known.n.sum())
     if lost > 0:
-        notes += (f"{lost:,.0f} units whose cluster is not known are left out",)
+        notes += (f"{counted(lost, 'unit')} left out, whose cluster is not known",)
     if adjust and table.x is None:
         notes += ("no covariates are known: not adjusted",)
     return notes

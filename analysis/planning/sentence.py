@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.planning.request import PowerAnswer, PowerRequest
+from trials.plurals import counted
 
 _KINDS = {
     "proportion": "two proportions, z test with pooled variance (Fleiss, Levin and Paik 2003)",
@@ -64,7 +65,7 @@ def says_of(r: PowerRequest, a: PowerAnswer) -> str:
     if a.weeks is None or r.weekly is None or r.weeks is not None:
         return first
     noun = "periods" if r.switchback else r.unit
-    took = "1 week" if a.weeks == 1 else f"{a.weeks:,} weeks"
+    took = counted(a.weeks, "week")
     return f"{first} At {r.weekly:g} {noun} a week you need about {took}."
 
 
@@ -126,10 +127,10 @@ def _sized(r: PowerRequest) -> bool:
 
 def _size(r: PowerRequest, a: PowerAnswer) -> str:
     if r.switchback:
-        return f"{a.total:,} periods"
+        return counted(a.total, "period")
     if r.wedge:
         return f"{a.clusters} clusters over {(r.steps or 0) + 1} periods ({a.total:,} {r.unit})"
-    many = f" in {a.clusters:,} clusters" if a.clusters is not None else ""
+    many = f" in {counted(a.clusters, 'cluster')}" if a.clusters is not None else ""
     if len(set(a.n_by_arm)) == 1:
         return f"{a.n_per_arm:,} {r.unit} in each arm ({a.total:,} in all{many})"
     each = ", ".join(f"{n:,}" for n in a.n_by_arm[:-1]) + f" and {a.n_by_arm[-1]:,}"

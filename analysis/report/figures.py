@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, time, timedelta
 
-from trials import clock
+from trials import clock, plurals
 
 MINUS = "−"
-_IRREGULAR = {"person": "people", "child": "children", "woman": "women", "man": "men"}
-_SAME = frozenset({"series", "premises", "people"})
+plural, counted, singular = plurals.plural, plurals.counted, plurals.singular
 
 
 def number(value: float, places: int = 0) -> str:
@@ -59,35 +58,9 @@ def level(coverage: float) -> str:
     return percent(coverage, places)
 
 
-def plural(noun: str) -> str:
-    """The plural of an English noun: household, households; person, people; inquiry, inquiries."""
-    if noun in _SAME:
-        return noun
-    if noun in _IRREGULAR:
-        return _IRREGULAR[noun]
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{noun[:-1]}ies"
-    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
-
-
-def counted(how_many: int, noun: str) -> str:
-    """``1 household``, ``1,200 households``."""
-    return f"{how_many:,} {noun if how_many == 1 else plural(noun)}"
-
-
 def numbered(written: str, noun: str) -> str:
     """``1 contact``, ``0.8 contacts``: the noun after a number that is written already."""
     return f"{written} {noun if written == '1' else plural(noun)}"
-
-
-def singular(noun: str) -> str:
-    """The noun of one, from a plural as :func:`plural` makes it: contacts, contact."""
-    irregular = {many: one for one, many in _IRREGULAR.items()}
-    if noun in irregular:
-        return irregular[noun]
-    ways = (f"{noun[:-3]}y" if noun.endswith("ies") else noun, noun.removesuffix("es"),
-            noun.removesuffix("s"))  # fmt: skip
-    return next((one for one in ways if one != noun and plural(one) == noun), noun)
 
 
 def day(value: date | datetime | str | None) -> str:

@@ -20,6 +20,7 @@ from trials.definition.near import nearest
 from trials.errors import Invalid, Problem
 from trials.importing import ledger
 from trials.people.identifiers import KINDS, Hasher
+from trials.plurals import counted
 from trials.store.engine import Store
 
 LARGEST: Final = 10_000
@@ -70,7 +71,7 @@ def _check_size(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         raise Invalid("the batch", [Problem("", "there are no rows in it", "send at least one")])
     if len(rows) > LARGEST:
-        says = f"has {len(rows):,} rows where at most {LARGEST:,} are taken at once"
+        says = f"has {counted(len(rows), 'row')} where at most {LARGEST:,} are taken at once"
         raise Invalid("the batch", [Problem("", says, "send it in parts, or import a file")])
 
 

@@ -30,6 +30,7 @@ from trials.definition.near import nearest
 from trials.errors import Invalid, NotFound, Problem
 from trials.importing import ledger
 from trials.people.identifiers import Hasher
+from trials.plurals import counted
 from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
@@ -225,11 +226,14 @@ def _numbers(column: pa.Array) -> pa.Array:
 def _report(
     file: str, source: str, seen: _Seen, refusals: Refusals, merged: Merged
 ) -> ledger.Report:
-    notes = [f"{n:,} rows left out: {why}" for why, n in seen.left_out.items()]
+    notes = [f"{counted(n, 'row')} left out: {why}" for why, n in seen.left_out.items()]
     if merged.repeats:
-        notes.append(f"{merged.repeats:,} were older deliveries of contacts in the same file")
+        older = counted(merged.repeats, "older delivery")
+        notes.append(f"{older} of contacts in the same file passed over")
     if merged.forgotten:
-        notes.append(f"{merged.forgotten:,} left out: the person asked to be forgotten")
+        notes.append(
+            f"{counted(merged.forgotten, 'row')} left out: the person asked to be forgotten"
+        )
     return ledger.Report(
         kind="contacts", file=file, rows=seen.rows, added=merged.added, corrected=merged.corrected,
         unchanged=merged.unchanged,

@@ -23,6 +23,7 @@ from trials.contacts.kpis import (
     Period,
 )
 from trials.errors import Conflict
+from trials.plurals import counted
 
 Level = Literal[
     "contradiction", "unexplained", "missing", "part-period", "rounding", "target", "consistent"
@@ -205,9 +206,9 @@ def _unanswered(table: KpiTable, period: Period) -> Iterator[Finding]:
     if rate - computed <= TOLERANCE:
         return
     says = (
-        f"{period.label}: {offered - answered:,.0f} calls ({computed:.2f}%) were not answered, yet "
-        f"{rate:.2f}% are said to be abandoned; more cannot abandon than go unanswered, so the two "
-        "have different denominators."
+        f"{period.label}: {counted(offered - answered, 'call')} ({computed:.2f}%) were not "
+        f"answered, yet {rate:.2f}% are said to be abandoned; more cannot abandon than go "
+        "unanswered, so the two have different denominators."
     )
     yield _finding(
         "contradiction", "abandoned-exceeds-unanswered", period, "abandoned-rate", says, rate,
@@ -232,7 +233,7 @@ def _whole(table: KpiTable, period: Period) -> Iterator[Finding]:
             "contradiction", "rates-exceed-100", period, "abandoned-rate", says, total, 100.0
         )
     elif total < 100 - RESIDUAL:
-        calls = f" (about {offered * (100 - total) / 100:,.0f} calls)" if offered else ""
+        calls = f" (about {counted(offered * (100 - total) / 100, 'call')})" if offered else ""
         says = (
             f"{period.label}: answered and abandoned come to {total:.2f}%; {100 - total:.1f}% of "
             f"calls offered{calls} are in neither. They may have ended in the recorded messages, "

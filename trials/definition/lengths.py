@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from trials.definition.model import Channel
+from trials.plurals import counted
 
 SPOKEN_PER_MINUTE = 150
 """Words a minute of a recorded announcement at a pace that can be followed."""
@@ -89,7 +90,7 @@ def _sent(text: str) -> Length:
 
 def _written(text: str, channel: Channel | None) -> Length:
     words = len(text.split())
-    said = "1 word" if words == 1 else f"{words:,} words"
+    said = counted(words, "word")
     if channel == "letter":
         pages = max(1, math.ceil(words / _PAGE))
         return Length(f"{said}, about {pages} page{'s' if pages > 1 else ''}")

@@ -22,6 +22,7 @@ from trials.errors import NotFound
 from trials.importing import exposures, ledger
 from trials.importing.columns import link_number
 from trials.people.identifiers import Hasher, Kind
+from trials.plurals import counted
 from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
@@ -96,7 +97,8 @@ def add(
                 kind="exposures", file=path.name, rows=count, added=added,
                 unchanged=count - refusals.count - sum(passed.values()) - added,
                 refused=refusals.count, problems=tuple(refusals.problems),
-                notes=tuple(f"{n:,} left out: {why}" for why, n in passed.most_common()),
+                notes=tuple(f"{counted(n, 'row')} left out: {why}"
+                            for why, n in passed.most_common()),
             )  # fmt: skip
             ledger.enter(session, report, trial_id=trial_id, subject=key,
                          fingerprint=fingerprint, actor=actor)  # fmt: skip

@@ -21,6 +21,7 @@ from trials.importing.assignments import batches
 from trials.importing.columns import required, scope, unit_problem
 from trials.importing.exposures import refuse_strangers
 from trials.people.identifiers import Hasher
+from trials.plurals import counted
 from trials.refusals import Refusals
 from trials.store import staging
 from trials.store.engine import Store
@@ -105,7 +106,7 @@ def _correct(session: sa.orm.Session, trial_id: int) -> int:
 
 
 def _notes(blank: int) -> tuple[str, ...]:
-    return (f"{blank:,} blank values were kept as missing, never as 0",) if blank else ()
+    return (f"{counted(blank, 'blank value')} kept as missing, never as 0",) if blank else ()
 
 
 def _stage(

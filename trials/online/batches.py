@@ -21,6 +21,7 @@ from trials.online.recorder import Entry
 from trials.online.served import Served
 from trials.online.service import Ask, Online, UnusableUnit, usable
 from trials.people.identifiers import Hasher
+from trials.plurals import counted
 
 Kind = Literal["exposures", "outcomes"]
 
@@ -84,7 +85,7 @@ class Batch:
 
     def report(self, *, added: int, unchanged: int, corrected: int, blank: int) -> ledger.Report:
         """What became of it."""
-        notes = (f"{blank:,} blank values were kept as missing, never as 0",) if blank else ()
+        notes = (f"{counted(blank, 'blank value')} kept as missing, never as 0",) if blank else ()
         return ledger.Report(
             kind=self.kind, file="the batch", rows=self.size, added=added, unchanged=unchanged,
             corrected=corrected, refused=len(self.problems), problems=tuple(self._sorted()),

@@ -8,6 +8,7 @@ import click
 
 from trials import audit
 from trials.errors import Unavailable
+from trials.plurals import counted
 from trials.store import migrate
 from web.cli.context import Context, json_option, pass_context, say
 
@@ -56,7 +57,7 @@ def check(context: Context) -> None:
 def backup(context: Context, file: Path) -> None:
     """Copy the whole database to FILE while others go on working."""
     done = migrate.backup(context.store, file)
-    say(context, f"Wrote {done.path} ({done.size:,} bytes)",
+    say(context, f"Wrote {done.path} ({counted(done.size, 'byte')})",
         {"file": str(done.path), "bytes": done.size})  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import click
 
 from trials import verifying
 from trials.errors import SignpostError
+from trials.plurals import counted
 from trials.schedule_sheet import Sheet, sheet
 from web.cli.context import Context, json_option, pass_context, say
 
@@ -40,11 +41,14 @@ def verify(context: Context, key: str, files: tuple[Path, ...]) -> None:
 
 
 def _told(found: verifying.Verification) -> str:
-    lines = [f"Checked {found.checked:,} units of {found.trial}: {len(found.differ):,} differ"]
+    lines = [
+        f"Checked {counted(found.checked, 'unit')} of {found.trial}: {len(found.differ):,} differ"
+    ]
     lines += [f"  {d.unit}: drawn {_arm(d.drawn)}, on record {_arm(d.recorded)}"
               for d in found.differ]  # fmt: skip
     if found.strangers > 0:
-        lines.append(f"{found.strangers:,} units on record are not in the files; unless these are "
+        on_record = counted(found.strangers, "unit")
+        lines.append(f"Not in the files: {on_record} on record; unless these are "
                      "whole, other differences may follow from that")  # fmt: skip
     held = "holds" if found.seal_holds else "DOES NOT HOLD: the seed is not the one committed to"
     lines.append(f"The commitment made at launch {held}")

@@ -13,6 +13,7 @@ from trials.contacts import load, reasons
 from trials.importing import assignments, deliveries, exposures, met, outcomes
 from trials.importing.ledger import Report
 from trials.people import bulk
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, progress, say
 
 
@@ -45,7 +46,7 @@ def told(report: Report) -> str:
     parts += [f"{report.unchanged:,} known already"] if report.unchanged else []
     parts += [f"{report.corrected:,} corrected"] if report.corrected else []
     parts += [f"{report.refused:,} refused"] if report.refused else []
-    lines = [f"Imported {report.rows:,} rows of {report.kind}: {', '.join(parts)}"]
+    lines = [f"Imported {counted(report.rows, 'row')} of {report.kind}: {', '.join(parts)}"]
     lines += [note[0].upper() + note[1:] for note in report.notes]
     lines += [f"  {problem}" for problem in report.problems[:20]]
     return "\n".join(lines)

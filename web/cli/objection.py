@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from trials.people import erasure, left_out
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, say
 
 WHO = click.option(
@@ -34,7 +35,7 @@ def add(
         new = left_out.add(session, pairs, hasher=context.hasher, actor=context.actor,
                            reason=reason, trial=trial)  # fmt: skip
     where = f"trial {trial}" if trial else "every trial"
-    text = f"Left out of {where}: {new:,} new identifier{'s' if new != 1 else ''}"
+    text = f"Left out of {where}: {counted(new, 'new identifier')}"
     say(context, text, {"added": new, "known": len(pairs) - new, "trial": trial, "reason": reason})
 
 

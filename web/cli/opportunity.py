@@ -10,6 +10,7 @@ from analysis.estimates import Absent
 from analysis.report.figures import number, percent
 from analysis.scaling.opportunity import NUDGE_UNITS, Opportunities, find, judged
 from analysis.scaling.reason_table import read_table
+from trials.plurals import counted
 from trials.resources import folder
 from web.cli.context import Context, json_option, pass_context, say
 
@@ -62,5 +63,7 @@ def _rows(found: Opportunities) -> list[str]:
             f"{number(row.addressable.median):>12} {prevented:>12} {share:>10}  "
             f"{row.reason.topic}: {row.reason.reason}"
         )
-    lines.append(f"{number(found.addressable):>12} {'':>12} {'':>10}  All {found.calls:,} calls")
+    lines.append(
+        f"{number(found.addressable):>12} {'':>12} {'':>10}  All {counted(found.calls, 'call')}"
+    )
     return lines

@@ -12,6 +12,7 @@ from analysis import experience
 from analysis.experience import Experience
 from analysis.planning import Guardrail, PowerAnswer, PowerRequest, plan_power
 from trials.errors import SignpostError
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, say
 
 KINDS = ("proportion", "count", "mean", "ratio", "time-to-event")
@@ -128,7 +129,7 @@ def power(
         seen = rehearse(request, answer, n_sims=simulate, seed=seed)
         document["simulated"] = seen.to_json() | {"seed": seed}
         lines.append(
-            f"Simulated {seen.n_sims:,} trials: power {seen.power:.1%} "
+            f"Simulated {counted(seen.n_sims, 'trial')}: power {seen.power:.1%} "
             f"(Monte Carlo error {seen.mcse:.1%})."
         )
     say(context, "\n".join(lines), document)

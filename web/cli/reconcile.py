@@ -17,6 +17,7 @@ from trials.contacts.reading import opened
 from trials.contacts.reconcile import Choice, Finding, reconcile
 from trials.contacts.settling import Settled
 from trials.contacts.sources import script_paths
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, say
 
 HEADINGS = {
@@ -133,7 +134,8 @@ def _tree(tree: script_paths.DropOff) -> list[str]:
     """The steps below each other, indented, then how the calls ended."""
     ended = ", ".join(f"{kind} {count:,}" for kind, count in tree.endings().items())
     return [
-        f"{tree.name or tree.script}: {tree.entered:,} callers entered", *_below(tree, "", 1),
+        f"{tree.name or tree.script}: {counted(tree.entered, 'caller')} entered",
+        *_below(tree, "", 1),
         f"  Ended: {ended}",
     ]  # fmt: skip
 

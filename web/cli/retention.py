@@ -78,7 +78,7 @@ def rotate_key(context: Context) -> None:
         done = rekeying.rotate(store, file, actor=context.actor)
     finally:
         store.close()
-    text = f"Laid key {done.generation + 1} over {done.hashes:,} hashes"
+    text = f"Laid key {done.generation + 1} over {counted(done.hashes, 'hash')}"
     if done.finished_earlier:
         text = "Finished a change of the key that had been interrupted"
     say(context, f"{text}\nStart the service again, and keep a new copy of {os.fspath(file)}",

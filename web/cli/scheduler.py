@@ -6,6 +6,7 @@ import threading
 
 import click
 
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, say
 from web.cli.worker import stopping
 
@@ -28,7 +29,7 @@ def scheduler(context: Context, once: bool, no_mail: bool, beside: bool) -> None
     if once:
         clock.sync(context.store)
         fired = clock.tick(context.store)
-        say(context, f"Asked for {len(fired):,} jobs", {"jobs": fired})
+        say(context, f"Asked for {counted(len(fired), 'job')}", {"jobs": fired})
         return
     logs.begin()
     click.echo("The clock is running (stop it with Ctrl-C)", err=True)

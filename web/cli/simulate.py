@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, progress, say
 
 
@@ -30,10 +31,12 @@ def simulate(
         wanted = wanted.of_size(units)
     with progress(context, f"Simulating {file.name}") as watch:
         done = run.simulate(wanted, output, progress=watch)
-    lines = [f"Wrote {n:,} rows to {output / (name + '.csv')}" for name, n in done.rows.items()]
+    lines = [
+        f"Wrote {counted(n, 'row')} to {output / (name + '.csv')}" for name, n in done.rows.items()
+    ]
     if also_as:
         exported = eight_by_eight.beside(output)
-        lines.append(f"Wrote {exported:,} rows to {output / eight_by_eight.FILE}, "
+        lines.append(f"Wrote {counted(exported, 'row')} to {output / eight_by_eight.FILE}, "
                      f"and what their codes mean to {output / eight_by_eight.REASONS}")  # fmt: skip
     lines.append(f"The truth is in {output / 'truth.json'}; all of it is synthetic")
     say(context, "\n".join(lines),

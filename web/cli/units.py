@@ -9,6 +9,7 @@ import click
 from trials import enrolment
 from trials.armfiles import Format
 from trials.importing.ledger import Report
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, progress, say
 
 
@@ -42,7 +43,7 @@ def add(
 def told(report: Report) -> str:
     """The report in lines."""
     arms = report.detail["arms"]
-    lines = [f"Randomised {report.added:,} of {report.rows:,} units of {report.file}"]
+    lines = [f"Randomised {report.added:,} of {counted(report.rows, 'unit')} of {report.file}"]
     lines += [f"  {arm}: {n:,}" for arm, n in arms.items()]
     if report.detail["held_out"]:
         lines.append(f"  held out of every arm: {report.detail['held_out']:,}")

@@ -20,6 +20,7 @@ from trials.importing.ledger import Progress as Rows
 from trials.importing.ledger import Report
 from trials.jobs import Job
 from trials.people.identifiers import Hasher
+from trials.plurals import counted
 from trials.settings import Settings
 from trials.store.engine import Store
 from web.jobs import mappings, uploads
@@ -112,7 +113,7 @@ def _keep(job: Job) -> bool:
 
 
 def _rows(progress: Progress) -> Rows:
-    return lambda rows: progress(f"{rows:,} rows read", None)
+    return lambda rows: progress(f"{counted(rows, 'row')} read", None)
 
 
 def _document(job: Job, report: Report) -> dict[str, Any]:

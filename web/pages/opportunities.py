@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from analysis.casework import reason_tables
 from trials.errors import Invalid, NotFound, SignpostError
+from trials.plurals import counted
 from web import present_opportunities
 from web.access import Permission, needs, signed_in, store
 from web.filled import Filled, sent
@@ -82,7 +83,7 @@ def keep() -> ResponseReturnValue:
         return _form(filled.wrong("file", says), told if len(told) > 1 else []), refused.status
     except SignpostError as refused:
         return _form(filled.wrong("file", refused)), refused.status
-    flash(f"{len(kept.reasons):,} reasons are kept." if new else
+    flash(f"{counted(len(kept.reasons), 'reason')} kept." if new else
           f"That table is here already, as “{kept.name}”. Nothing was changed.")  # fmt: skip
     return redirect(url_for("opportunities.index", table=kept.id), 303)
 

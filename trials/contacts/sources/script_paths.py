@@ -17,6 +17,7 @@ from trials.contacts.reading import sheet
 from trials.contacts.record import Fault, Refused
 from trials.contacts.sheets import Sheet
 from trials.errors import Invalid, Problem
+from trials.plurals import counted
 
 NAME: Final = "8x8-script-paths"
 TITLE: Final = "8x8 script paths (drop-off tree)"
@@ -180,5 +181,7 @@ def _contradictions(tree: DropOff) -> Iterator[Problem]:
     for path, step in tree.steps.items():
         below = sum(tree.steps[p].count for p in tree.children.get(path, ()))
         if below > step.count:
-            says = f"{step.count:,} callers came here but {below:,} are shown to have gone on"
+            says = (
+                f"{counted(step.count, 'caller')} came here but {below:,} are shown to have gone on"
+            )
             yield Problem(f"line {step.file_line}", says, "", step.file_line)
