@@ -158,6 +158,16 @@ def test_a_mistyped_command_names_the_nearest(signpost):
     assert "Did you mean 'trial'" in signpost("trail", "list")[2]
 
 
+def test_a_worker_that_does_what_is_due_tells_it_in_one_document(signpost):
+    assert json.loads(signpost("worker", "--once", "--json")[1]) == {"jobs": 0}
+    assert json.loads(signpost("--json", "worker", "--once")[1]) == {"jobs": 0}
+
+
+@pytest.mark.parametrize("name", ["serve", "worker", "scheduler", "demo"])
+def test_what_goes_on_until_it_is_stopped_takes_json_too(signpost, name):
+    assert "--json" in signpost(name, "--help")[1]
+
+
 def test_with_json_a_refusal_is_a_document_too(signpost, files):
     (files / "bad.toml").write_text("[trial]\nkey = 1\ntitel = 2\n", encoding="utf-8")
     code, out, err = signpost("trial", "check", files / "bad.toml", "--json")

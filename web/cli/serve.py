@@ -14,7 +14,7 @@ import click
 from trials import accounts, setting_up
 from trials.errors import Unavailable
 from web import bodies
-from web.cli.context import Context, pass_context
+from web.cli.context import Context, json_option, pass_context, say
 
 HEADERS_WITHIN = 10_000
 """Milliseconds for a request's headers to arrive; a connection without any is closed."""
@@ -25,6 +25,7 @@ HEADERS_WITHIN = 10_000
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--no-scheduler", is_flag=True, help="Start neither the clock nor a worker.")
+@json_option
 @pass_context
 def serve(context: Context, host: str, port: int, workers: int, no_scheduler: bool) -> None:
     """Serve the web pages and the API; run the clock and a worker beside them."""
@@ -32,6 +33,8 @@ def serve(context: Context, host: str, port: int, workers: int, no_scheduler: bo
     _tell_how_to_begin(context)
     context.store.close()
     url = context.settings.database_url
+    say(context, "", {"address": f"http://{host}:{port}/", "workers": workers})
+    sys.stdout.flush()
     run(url, host=host, port=port, workers=workers, attended=not no_scheduler)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 import click
 
-from web.cli.context import Context, pass_context
+from web.cli.context import Context, json_option, pass_context, say
+
+if TYPE_CHECKING:
+    from web.jobs.worker import Worker
 
 
 @click.command()
@@ -18,6 +22,7 @@ from web.cli.context import Context, pass_context
 @click.option("--max-memory", type=click.IntRange(min=256), default=4096, show_default=True,
               metavar="MB", help="The most memory that one job may use.")  # fmt: skip
 @click.option("--beside", is_flag=True, hidden=True, help="Stop when whoever started it does.")
+@json_option
 @pass_context
 def worker(context: Context, once: bool, max_minutes: float, max_memory: int, beside: bool) -> None:
     """Run analyses and imports that were asked for in the pages or by the clock."""
@@ -27,15 +32,23 @@ def worker(context: Context, once: bool, max_minutes: float, max_memory: int, be
     limits = Limits(seconds=max_minutes * 60, memory=max_memory << 20)
     made = Worker(context.store, context.settings, limits=limits, warm=not once)
     if once:
-        try:
-            while made.step():
-                pass
-        finally:
-            made.close()
+        _say_done(context, _do_all(made))
         return
     logs.begin()
     click.echo("The worker is ready (stop it with Ctrl-C)", err=True)
     made.run(stopping(beside=beside))
+
+
+def _do_all(made: Worker) -> int:
+    """Everything that is due now; how many jobs that was."""
+    try:
+        return sum(1 for _ in iter(made.step, False))
+    finally:
+        made.close()
+
+
+def _say_done(context: Context, jobs: int) -> None:
+    say(context, f"Did {jobs:,} {'job' if jobs == 1 else 'jobs'}", {"jobs": jobs})
 
 
 def stopping(*, beside: bool) -> threading.Event:
