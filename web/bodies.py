@@ -1,9 +1,10 @@
 """Taking in what callers send, so that those who send slowly never hold every thread.
 
 The server waits for a body as long as its sender likes, with a thread for each. So only some of the
-threads may wait at a time: a quarter for callers who are not known, two for nobody, which answer
-whatever has no body, and the rest for keys and for people who are signed in. Who finds no place
-soon is told to come back, and everybody else is answered as before.
+threads may wait at a time: a quarter for callers who are not known, a quarter for keys and people
+who are signed in, a quarter for platforms that ask for an arm, so that no upload holds up a
+telephone, and the last for nobody: it answers whatever has no body. Who finds no place soon is told
+to come back, and everybody else is answered as before.
 """
 
 from __future__ import annotations
@@ -31,16 +32,10 @@ LARGEST_UNKNOWN = 1024 * 1024
 _CHUNK, _IN_MEMORY = 64 * 1024, 1024 * 1024
 _PATIENCE = 0.25
 """Seconds that one waits for a place: under load many read for a moment."""
-_FREE = 2
+THREADS = 8
+"""How many threads a server process answers with. Few: they share Python's lock, but wait for one
+commit together, and for slow senders."""
 _ASKING = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-
-
-def threads() -> int:
-    """How many threads a server process answers with.
-
-    Few: they share Python's lock, but wait for one commit together.
-    """
-    return max(5, min(8, 2 * (os.cpu_count() or 1) + 1))
 
 
 class Places:
@@ -95,9 +90,9 @@ class _Strangers(Places):
 class Gate:
     """The places of those whose bodies are awaited, where so many threads answer."""
 
-    def __init__(self, of: int) -> None:
-        unknown = max(1, of // 4)
-        self.unknown, self.known = _Strangers(unknown), Places(max(1, of - unknown - _FREE))
+    def __init__(self, of: int = THREADS) -> None:
+        each = max(1, of // 4)
+        self.unknown, self.known, self.asking = _Strangers(each), Places(each), Places(each)
         self._begun = False
 
     def body(self, sent: IO[bytes]) -> Body:

@@ -15,6 +15,7 @@ from werkzeug.test import EnvironBuilder
 from web import bodies
 
 ASSIGN = "/api/v1/trials/website-banner/assign"
+EXPOSURES = "/api/v1/trials/website-banner/exposures"
 
 
 def slow(port, path, secret=None):
@@ -49,9 +50,11 @@ def test_others_are_answered_while_strangers_and_a_keys_owner_send_slowly(server
         assert told(port, "POST", ASSIGN, unit, secret=key)[0] == 200
     status, headers, _ = told(port, "POST", "/sign-in", "a=b")
     assert (status, headers["Retry-After"]) == (503, "1")
+    batches = [slow(port, EXPOSURES, secrets["ingest"]) for _ in range(40)]
+    assert told(port, "POST", ASSIGN, unit, secret=key)[0] == 200
     owners = [slow(port, ASSIGN, key) for _ in range(40)]
     assert told(port, "GET", f"{ASSIGN}?unit=v-1", secret=key)[0] == 200
-    for caller in (*strangers, *owners):
+    for caller in (*strangers, *batches, *owners):
         caller.close()
     while told(port, "POST", "/sign-in", "a=b")[0] == 503:
         pass

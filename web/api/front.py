@@ -26,7 +26,7 @@ from web import security
 from web.api import assign, ofrep
 from web.api.door import ADMITTED, secret_of
 from web.api.limits import Limiter
-from web.bodies import Gate, threads
+from web.bodies import Gate
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -55,7 +55,7 @@ class Front:
         self._inner, self._json = inner, app.json.dumps
         self._online: Online = app.extensions["online"]
         self._limiter: Limiter = app.extensions["limiter"]
-        self._gate = Gate(threads())
+        self._gate = Gate()
         meters = app.extensions["meters"]
         trials, flags = ("api/v1/trials", "/assign"), ("ofrep/v1/evaluate/flags", None)
         body = self._body
@@ -83,7 +83,8 @@ class Front:
             query: str = environ.get("QUERY_STRING", "")
             if not query.isascii():  # the framework fails at bytes that are no text
                 environ["QUERY_STRING"] = quote(query, safe=printable, encoding="latin-1")
-            environ["wsgi.input"] = self._gate.body(environ["wsgi.input"])
+            if not isinstance(environ["wsgi.input"], io.BytesIO):  # else it has been taken in
+                environ["wsgi.input"] = self._gate.body(environ["wsgi.input"])
             return self._inner(environ, start)
         headers = [*self._headers, ("Content-Length", str(len(body)))]
         if environ["wsgi.url_scheme"] == "https":
@@ -124,7 +125,7 @@ class Front:
         length = environ.get("CONTENT_LENGTH") or ""
         if not length.isdecimal() or int(length) > LARGEST:
             return None
-        with self._gate.known:
+        with self._gate.asking:
             sent: bytes = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = io.BytesIO(sent)
         return sent

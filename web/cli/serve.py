@@ -79,7 +79,7 @@ def run(database_url: str, *, host: str, port: int, workers: int, attended: bool
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=bodies.threads(),
+        blocking_threads=bodies.THREADS,
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
         factory=True,
         log_level=LogLevels.warning,
