@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
 import threading
 
@@ -59,6 +60,10 @@ def test_others_are_answered_while_strangers_and_a_keys_owner_send_slowly(server
     while told(port, "POST", "/sign-in", "a=b")[0] == 503:
         pass
     assert told(port, "POST", ASSIGN, unit, secret=key)[0] == 200
+    last = slow(port, "/sign-in")
+    server[0].send_signal(signal.SIGTERM)
+    server[0].wait(timeout=120)  # for all that somebody goes on sending
+    last.close()
 
 
 def test_a_strangers_body_is_bounded_however_it_is_sent(app):

@@ -18,6 +18,8 @@ from web.cli.context import Context, json_option, pass_context, say
 
 HEADERS_WITHIN = 10_000
 """Milliseconds for a request's headers to arrive; a connection without any is closed."""
+LEAVE_WITHIN = 10
+"""Seconds that a process told to stop has for what it is doing: a sender may never come to an end."""
 
 
 @click.command()
@@ -81,8 +83,9 @@ def run(database_url: str, *, host: str, port: int, workers: int, attended: bool
         workers=workers,
         blocking_threads=bodies.THREADS,
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
+        workers_kill_timeout=LEAVE_WITHIN,
         factory=True,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,  # it warns of more threads than cores; ours wait for senders
     )
     with Attendants() if attended else nullcontext():
         server.serve()
