@@ -19,7 +19,7 @@ from web.cli.context import Context, json_option, pass_context, say
 HEADERS_WITHIN = 10_000
 """Milliseconds for a request's headers to arrive; a connection without any is closed."""
 LEAVE_WITHIN = 10
-"""Seconds that a process told to stop has for what it is doing: a sender may never come to an end."""
+"""Seconds that a process told to stop has for what it is doing: a sender may never end."""
 
 
 @click.command()
