@@ -39,13 +39,14 @@ def run(
     without an amendment.
     """
     data, primary = read.data, read.tables[trial.primary.key]
+    titles = _titles(trial)
     return [
         _sample_ratio(trial, facts, data),
         _balance(data, trial),
-        checks.exposure_balance(_shares(facts.exposed, facts.assigned))
+        checks.exposure_balance(_shares(facts.exposed, facts.assigned), titles=titles)
         if any(facts.exposed.values())
         else checks.not_applicable("exposure-balance", "No exposures are recorded."),
-        checks.link_rate_balance(_shares(facts.linked, facts.assigned))
+        checks.link_rate_balance(_shares(facts.linked, facts.assigned), titles=titles)
         if any(facts.linked.values())
         else checks.not_applicable("link-rate-balance", "No unit carries an identifier."),
         _maturity(trial, facts, data, primary),
@@ -53,12 +54,17 @@ def run(
         _freshness(trial, facts, read, cutoff),
         _coverage(trial, read, cutoff, schedule or {}),
         checks.plan_deviation(_kept(trial, facts, amended, unrecorded), locked=locked),
-        _attrition(primary, facts),
-        _fidelity(facts),
+        _attrition(primary, facts, titles),
+        _fidelity(facts, titles),
         _interference(trial, read),
         _novelty(trial, read),
         *_twyman(trial, contrasts, primary),
     ]
+
+
+def _titles(trial: Trial) -> dict[str, str]:
+    """What the arms are called where people read."""
+    return {arm.key: arm.title for arm in trial.arms if arm.title}
 
 
 def _contamination(trial: Trial, facts: Facts, read: Read) -> Check:
@@ -86,7 +92,7 @@ def _contamination(trial: Trial, facts: Facts, read: Read) -> Check:
 
 def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
     """The planned shares, of what was randomised: clusters where whole clusters were."""
-    weights = {arm.key: arm.weight for arm in trial.arms}
+    weights, titles = {arm.key: arm.weight for arm in trial.arms}, _titles(trial)
     if trial.design.kind == "stepped-wedge":
         return checks.not_applicable(
             "sample-ratio",
@@ -95,17 +101,19 @@ def _sample_ratio(trial: Trial, facts: Facts, data: Compressed) -> Check:
     if trial.design.kind in ("cluster", "switchback") and data.clusters is not None:
         counts = dict(zip(weights, data.clusters, strict=True))
         unit = "period" if trial.design.kind == "switchback" else trial.design.cluster
-        return checks.sample_ratio(counts, weights, unit=unit or "cluster")
+        return checks.sample_ratio(counts, weights, unit=unit or "cluster",
+                                   titles=titles)  # fmt: skip
     strata = [Split(str(name), counts) for name, counts in facts.by_stratum.items()]
     if trial.design.adaptive is not None:
         batches = [Split(f"batch {n}", counts, facts.shares[n])
                    for n, counts in facts.by_epoch.items()]  # fmt: skip
-        return checks.sample_ratio(facts.assigned, weights, unit=trial.about.unit, epochs=batches)
+        return checks.sample_ratio(facts.assigned, weights, unit=trial.about.unit, epochs=batches,
+                                   titles=titles)  # fmt: skip
     epochs = [Split(f"list {name}", counts) for name, counts in facts.by_epoch.items()]
     if len(epochs) < 2:
         epochs = [Split(f"week {name}", counts) for name, counts in facts.by_week.items()]
     return checks.sample_ratio(
-        facts.assigned, weights, unit=trial.about.unit,
+        facts.assigned, weights, unit=trial.about.unit, titles=titles,
         strata=strata if len(strata) > 1 else (), epochs=epochs if len(epochs) > 1 else (),
         rungs=_rungs(trial, facts, data),
     )  # fmt: skip
@@ -121,7 +129,7 @@ def _rungs(trial: Trial, facts: Facts, data: Compressed) -> list[Split]:
     return [Split(name, counts) for name, counts in rungs.items() if any(counts.values())]
 
 
-def _fidelity(facts: Facts) -> Check:
+def _fidelity(facts: Facts, titles: Mapping[str, str]) -> Check:
     """How many of an arm's people met that arm, of all that it has.
 
     Imperfect delivery waters the effect down but does not bias the comparison, so it warns.
@@ -132,7 +140,7 @@ def _fidelity(facts: Facts) -> Check:
         arm: Share(max(facts.exposed[arm] - facts.crossed[arm], 0), n)
         for arm, n in facts.assigned.items() if facts.exposed[arm]
     }  # fmt: skip
-    found = checks.fidelity(own)
+    found = checks.fidelity(own, titles=titles)
     return replace(found, verdict="warn") if found.verdict == "fail" else found
 
 
@@ -168,7 +176,7 @@ def _novelty(trial: Trial, read: Read) -> Check:
 
 
 def _balance(data: Compressed, trial: Trial) -> Check:
-    return checks.randomisation_balance(data.metrics[trial.primary.key])
+    return checks.randomisation_balance(data.metrics[trial.primary.key], titles=_titles(trial))
 
 
 def _shares(some: Mapping[str, int], every: Mapping[str, int]) -> dict[str, Share]:
@@ -248,14 +256,17 @@ def _kept_day(seen: datetime, planned: object, *, after: bool) -> str:
     return f"{planned if kept else day:%d %B %Y}".lstrip("0")
 
 
-def _attrition(primary: Grouped | Absent, facts: Facts) -> Check:
+def _attrition(
+    primary: Grouped | Absent, facts: Facts, titles: Mapping[str, str]
+) -> Check:  # fmt: skip
     if isinstance(primary, Absent) or primary.missing is None:
         return checks.not_applicable("attrition", "There are no outcomes to be missing.")
     lost = np.bincount(primary.arm, primary.missing, len(primary.arms))
     known = primary.per_arm()[0]
     arms = list(facts.assigned)
     return checks.attrition(
-        {arm: Share(int(lost[i]), int(lost[i] + known[i])) for i, arm in enumerate(arms)}
+        {arm: Share(int(lost[i]), int(lost[i] + known[i])) for i, arm in enumerate(arms)},
+        titles=titles,
     )
 
 

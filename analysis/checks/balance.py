@@ -8,13 +8,14 @@ clusters were randomised the rows are clusters, described by their size and thei
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from analysis.checks.check import Check, by_p, listed, not_applicable, p_text
+from analysis.checks.check import UNTITLED, Check, by_p, called, listed, not_applicable, p_text
 from analysis.tables import Grouped, Ints
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ class Balance:
     differences: dict[str, dict[str, float]]
 
 
-def randomisation_balance(table: Grouped) -> Check:
+def randomisation_balance(table: Grouped, *, titles: Mapping[str, str] = UNTITLED) -> Check:
     """Whether baseline columns (covariates and segments) are alike across arms.
 
     All assigned units count, those with a missing outcome too.
@@ -45,7 +46,7 @@ def randomisation_balance(table: Grouped) -> Check:
         )
     verdict = by_p(found.p)
     notable = [
-        f"{column} in {arm} ({value:+.2f} standard deviations)"
+        f"{column} in {called(arm, titles)} ({value:+.2f} standard deviations)"
         for column, arms in found.differences.items()
         for arm, value in arms.items()
         if abs(value) >= NOTABLE

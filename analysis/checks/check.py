@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 Verdict = Literal["pass", "warn", "fail", "not-applicable"]
@@ -23,6 +24,9 @@ CheckKey = Literal[
     "twyman",
     "interference",
 ]
+
+UNTITLED: Mapping[str, str] = MappingProxyType({})
+"""No titles: sentences name arms by their keys."""
 
 WARN_P = 0.01
 FAIL_P = 0.001
@@ -65,6 +69,11 @@ def not_applicable(key: CheckKey, says: str) -> Check:
 def by_p(p: float, *, warn: float = WARN_P, fail: float = FAIL_P) -> Verdict:
     """The verdict of a test of something that ought to be true."""
     return "fail" if p < fail else "warn" if p < warn else "pass"
+
+
+def called(arm: str, titles: Mapping[str, str]) -> str:
+    """An arm in a sentence: by its title, in quotation marks, where ``titles`` has one."""
+    return f"‘{titles[arm]}’" if arm in titles else arm
 
 
 def number(value: float) -> str:

@@ -14,10 +14,12 @@ import numpy as np
 from scipy import stats
 
 from analysis.checks.check import (
+    UNTITLED,
     Check,
     CheckKey,
     Verdict,
     by_p,
+    called,
     listed,
     not_applicable,
     number,
@@ -64,20 +66,26 @@ def homogeneity(shares: Mapping[str, Share], *, design_effect: float = 1.0) -> f
     return float(stats.chi2.sf(statistic / design_effect, len(every) - 1))
 
 
-def exposure_balance(shares: Mapping[str, Share], *, design_effect: float = 1.0) -> Check:
+def exposure_balance(
+    shares: Mapping[str, Share], *, design_effect: float = 1.0,
+    titles: Mapping[str, str] = UNTITLED,
+) -> Check:  # fmt: skip
     """Whether as many of each arm's units actually met their arm (``some`` exposed, ``all``)."""
     return _balance(
-        "exposure-balance", shares, design_effect,
+        "exposure-balance", shares, design_effect, titles,
         verb="met the message", nobody="No exposures are recorded.",
         advice="Keep to the comparison of everyone assigned (the default here): people who met the "
         "message no longer form comparable groups. Find out why delivery differs.",
     )  # fmt: skip
 
 
-def link_rate_balance(shares: Mapping[str, Share], *, design_effect: float = 1.0) -> Check:
+def link_rate_balance(
+    shares: Mapping[str, Share], *, design_effect: float = 1.0,
+    titles: Mapping[str, str] = UNTITLED,
+) -> Check:  # fmt: skip
     """Whether as many of each arm's units can be linked to the contact log (``some`` linkable)."""
     return _balance(
-        "link-rate-balance", shares, design_effect,
+        "link-rate-balance", shares, design_effect, titles,
         verb="can be linked to the contact log", nobody="No unit carries an identifier to link by.",
         advice="An arm whose people are harder to recognise seems to make fewer contacts: look for "
         "withheld numbers, a missing column or another print file in one arm.",
@@ -85,11 +93,12 @@ def link_rate_balance(shares: Mapping[str, Share], *, design_effect: float = 1.0
 
 
 def attrition(
-    shares: Mapping[str, Share], *, warn_overall: float = 0.2, design_effect: float = 1.0
-) -> Check:
+    shares: Mapping[str, Share], *, warn_overall: float = 0.2, design_effect: float = 1.0,
+    titles: Mapping[str, str] = UNTITLED,
+) -> Check:  # fmt: skip
     """Whether outcomes are missing more in one arm, or altogether too often (``some`` missing)."""
     check = _balance(
-        "attrition", shares, design_effect,
+        "attrition", shares, design_effect, titles,
         verb="have no outcome", nobody="Nobody has been assigned yet.",
         advice="People missing from one arm more than another can make or hide an effect: read the "
         "bounds that assume the worst, and find out why outcomes were lost.",
@@ -148,7 +157,10 @@ def _totals(shares: Mapping[str, Share]) -> tuple[float, float]:
     return sum(s.some for s in shares.values()), sum(s.all for s in shares.values())
 
 
-def fidelity(shares: Mapping[str, Share], *, warn: float = 0.95, fail: float = 0.8) -> Check:
+def fidelity(
+    shares: Mapping[str, Share], *, warn: float = 0.95, fail: float = 0.8,
+    titles: Mapping[str, str] = UNTITLED,
+) -> Check:  # fmt: skip
     """How often the arm was delivered as written (``some`` as planned of ``all`` looked at)."""
     seen = {arm: s for arm, s in shares.items() if s.all > 0}
     if not seen:
@@ -157,14 +169,14 @@ def fidelity(shares: Mapping[str, Share], *, warn: float = 0.95, fail: float = 0
     rate = seen[worst].rate
     verdict: Verdict = "fail" if rate < fail else "warn" if rate < warn else "pass"
     advice = (
-        f"What is tested is the arm as delivered: put {worst} right where it goes wrong, and read "
-        "the result as a test of this imperfect delivery."
+        f"What is tested is the arm as delivered: put {called(worst, titles)} right where "
+        "it goes wrong, and read the result as a test of this imperfect delivery."
     )
     return Check(
         key="fidelity", verdict=verdict, p=homogeneity(seen), details=_details(seen),
         says="Delivered as planned: "
         + listed([f"{percent(s.rate)} of {counted(s.all, 'delivery', 'deliveries')} looked at in "
-                  f"{arm}" for arm, s in seen.items()]) + ".",
+                  f"{called(arm, titles)}" for arm, s in seen.items()]) + ".",
         what_to_do="" if verdict == "pass" else advice,
     )  # fmt: skip
 
@@ -173,6 +185,7 @@ def _balance(
     key: CheckKey,
     shares: Mapping[str, Share],
     design_effect: float,
+    titles: Mapping[str, str],
     *,
     verb: str,
     nobody: str,
@@ -186,7 +199,7 @@ def _balance(
         return not_applicable(key, "Only one arm has units, so there is nothing to compare.")
     rates = [s.rate for s in seen.values()]
     verdict = by_p(p) if max(rates) - min(rates) >= NEGLIGIBLE else "pass"
-    parts = listed([f"{percent(s.rate)} of {arm}" for arm, s in seen.items()])
+    parts = listed([f"{percent(s.rate)} of {called(arm, titles)}" for arm, s in seen.items()])
     tail = "" if verdict == "pass" else f"; the gap is more than chance explains ({p_text(p)})"
     return Check(
         key=key, verdict=verdict, p=p, details=_details(seen),

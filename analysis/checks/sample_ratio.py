@@ -26,7 +26,9 @@ from scipy.special import gammaln
 
 from analysis.checks.check import (
     FAIL_P,
+    UNTITLED,
     Check,
+    called,
     listed,
     not_applicable,
     p_text,
@@ -64,6 +66,7 @@ def sample_ratio(
     history: Sequence[Mapping[str, int]] = (),
     unit: str = "unit",
     alpha: float = FAIL_P,
+    titles: Mapping[str, str] = UNTITLED,
 ) -> Check:
     """Whether the arms hold the planned shares, overall and in each part.
 
@@ -78,6 +81,7 @@ def sample_ratio(
             valid however often one looks; it is added to the details.
         unit: what was randomised, in the singular.
         alpha: the error rate of the check.
+        titles: what the sentences call the arms, by key.
 
     Returns:
         ``fail`` on a mismatch overall or in an epoch (arms given at different times are compared
@@ -91,7 +95,7 @@ def sample_ratio(
         return not_applicable("sample-ratio", f"No {unit} has been assigned yet.")
     trespass = _trespassers(counts, weights, epochs)
     if trespass:
-        return _trespassed(trespass, counts, unit)
+        return _trespassed(trespass, counts, unit, titles)
     p = _p_over(epochs, weights, counts)
     parts = [
         *_parts("epoch", epochs, weights, alpha),
@@ -100,7 +104,8 @@ def sample_ratio(
     ]
     off = [part for part in parts if part["p"] < part["alpha"]]
     promised = _expected(counts, weights, epochs)
-    found = _Found(p=p, failed=p < alpha, off=off, counts=counts, promised=promised)
+    found = _Found(p=p, failed=p < alpha, off=off, counts=counts, promised=promised,
+                   titles=titles)  # fmt: skip
     arms = _planned(weights)
     seen = [[look.get(a, 0) for a in arms] for look in history]
     always = sequential_p(seen, [weights[a] for a in arms]) if history and not epochs else None
@@ -129,6 +134,7 @@ class _Found:
     off: Sequence[Mapping[str, Any]]
     counts: Mapping[str, int]
     promised: Mapping[str, float]
+    titles: Mapping[str, str]
 
     @property
     def empty(self) -> list[str]:
@@ -278,15 +284,17 @@ def _trespassers(
     return list(dict.fromkeys(found))
 
 
-def _trespassed(arms: list[str], counts: Mapping[str, int], unit: str) -> Check:
+def _trespassed(
+    arms: list[str], counts: Mapping[str, int], unit: str, titles: Mapping[str, str]
+) -> Check:  # fmt: skip
     units = sum(counts.get(a, 0) for a in arms)
+    names = listed([called(a, titles) for a in arms])
     verb = "is" if units == 1 else "are"
     return Check(
         key="sample-ratio",
         verdict="fail",
         p=0.0,
-        says=f"{counted(units, unit).capitalize()} {verb} in {listed(arms)}, which the plan gives "
-        "nobody.",
+        says=f"{counted(units, unit).capitalize()} {verb} in {names}, which the plan gives nobody.",
         what_to_do="The allocation in use is not the plan's: find where these were assigned, "
         "and do not use the result until it is explained.",
         details={"counts": dict(counts), "arms": arms},
@@ -296,8 +304,8 @@ def _trespassed(arms: list[str], counts: Mapping[str, int], unit: str) -> Check:
 def _says(found: _Found, unit: str) -> str:
     total = sum(found.promised.values())
     shares = listed([
-        f"{arm} holds {percent(found.counts.get(arm, 0) / total)} of {plural(unit)} "
-        f"(planned {percent(value / total)})"
+        f"{called(arm, found.titles)} holds {percent(found.counts.get(arm, 0) / total)} "
+        f"of {plural(unit)} (planned {percent(value / total)})"
         for arm, value in found.promised.items() if value > 0
     ])  # fmt: skip
     if found.failed:
@@ -317,8 +325,9 @@ def _causes(found: _Found) -> str:
         return ""
     if found.empty and found.failed:
         return (
-            f"Nobody was given {listed(found.empty)}: check that the platform or the mailing "
-            "really serves it, and do not use the result until that is settled."
+            f"Nobody was given {listed([called(a, found.titles) for a in found.empty])}: check "
+            "that the platform or the mailing really serves it, and do not use the result until "
+            "that is settled."
         )
     where: dict[str, list[str]] = {}
     for part in found.off:

@@ -60,6 +60,13 @@ def test_equal_split_passes_and_says_the_shares():
     )
 
 
+def test_arms_are_called_by_their_titles_where_they_have_one():
+    check = sample_ratio({"a": 5003, "b": 4997}, HALVES, titles={"b": "Structured close"})
+    assert "a holds" in check.says
+    assert "‘Structured close’ holds" in check.says
+    assert set(check.details["counts"]) == {"a", "b"}
+
+
 def test_units_are_named_as_people_would():
     assert "50.0% of people" in sample_ratio({"a": 50, "b": 50}, HALVES, unit="person").says
     assert "50.0% of enquiries" in sample_ratio({"a": 50, "b": 50}, HALVES, unit="enquiry").says
