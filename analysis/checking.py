@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis import checks, crossing
 from analysis.checks import Check, Kept, Share, Split
+from analysis.checks.check import called
 from analysis.checks.plausibility import DayEffect
 from analysis.compress import periods
 from analysis.compress.compressed import Compressed
@@ -196,7 +197,7 @@ def _maturity(trial: Trial, facts: Facts, data: Compressed, primary: Grouped | A
     closes = facts.last_assigned + timedelta(seconds=window) if facts.last_assigned else None
     return checks.maturity(
         matured, maturing, window_days=window / DAY, events=events,
-        complete_on=f"{closes:%d %B %Y}".lstrip("0") if closes else "",
+        complete_on=f"{closes:%d %B %Y}".lstrip("0") if closes else "", titles=_titles(trial),
     )  # fmt: skip
 
 
@@ -226,7 +227,8 @@ def _coverage(trial: Trial, read: Read, cutoff: datetime, schedule: Mapping[str,
     if trial.design.kind not in periods.OVER_TIME:
         return checks.not_applicable("period-coverage", "This design has no periods.")
     counts = {span.says: read.data.by_period.get(span.name, 0.0) for span in over}
-    arms = {span.says: schedule[span.name] for span in over if span.name in schedule}
+    arms = {span.says: called(schedule[span.name], _titles(trial))
+            for span in over if span.name in schedule}  # fmt: skip
     return checks.period_coverage(counts, arms=arms)
 
 

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from analysis.checks.check import (
+    UNTITLED,
     Check,
     Verdict,
+    called,
     listed,
     not_applicable,
     number,
@@ -31,6 +33,7 @@ def maturity(
     events: Mapping[str, float] | None = None,
     complete_on: str = "",
     warn_above: float = 0.1,
+    titles: Mapping[str, str] = UNTITLED,
 ) -> Check:
     """Whether enough units have lived through the whole outcome window.
 
@@ -41,6 +44,7 @@ def maturity(
         events: contacts or outcomes per arm among the matured, to judge whether there are enough.
         complete_on: the day the last window closes, as it should be printed.
         warn_above: share still maturing above which the result is called early.
+        titles: what the sentences call the arms, by key.
     """
     done, waiting = sum(matured.values()), sum(maturing.values())
     if done + waiting == 0:
@@ -53,7 +57,7 @@ def maturity(
             says=f"None of the {counted(waiting, 'unit')} has completed the {window} window.",
             what_to_do=f"There is no result yet; wait{_until(complete_on)}.",
         )  # fmt: skip
-    thin = _thin(matured, events or {})
+    thin = _thin(matured, events or {}, titles)
     share = waiting / (done + waiting)
     verdict: Verdict = "warn" if thin or share > warn_above else "pass"
     says = f"{counted(done, 'unit')} of {number(done + waiting)} have completed the {window} window"
@@ -185,13 +189,15 @@ def _until(day: str) -> str:
     return f" until {day}" if day else " until the first windows close"
 
 
-def _thin(matured: Mapping[str, int], events: Mapping[str, float]) -> str:
+def _thin(
+    matured: Mapping[str, int], events: Mapping[str, float], titles: Mapping[str, str]
+) -> str:  # fmt: skip
     """Names the arms with too few units or events to read, as the tail of a sentence."""
-    few = [arm for arm, n in matured.items() if n < FEWEST_UNITS]
+    few = [called(arm, titles) for arm, n in matured.items() if n < FEWEST_UNITS]
     if few:
         verb = "has" if len(few) == 1 else "have"
         return f"; {listed(few)} {verb} fewer than {FEWEST_UNITS}"
-    rare = [arm for arm, n in events.items() if n < FEWEST_EVENTS]
+    rare = [called(arm, titles) for arm, n in events.items() if n < FEWEST_EVENTS]
     return f"; {listed(rare)} saw fewer than {FEWEST_EVENTS} events" if rare else ""
 
 
