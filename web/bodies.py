@@ -13,17 +13,21 @@ import io
 import os
 import socket
 import stat
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from flask import g
 from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 
 from web.access import has_session
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 LARGEST = 256 * 1024 * 1024
 """Bytes that a caller who is known may send; uploads are checked further where they arrive."""
@@ -95,20 +99,22 @@ class Gate:
         self.unknown, self.known, self.asking = _Strangers(each), Places(each), Places(each)
         self._begun = False
 
-    def body(self, sent: IO[bytes]) -> Body:
+    def body(self, environ: WSGIEnvironment) -> Body:
         """What a request sends, to be read through the gate."""
         if not self._begun:
             self._begun = True
             notice_the_vanished()
-        return Body(sent, self)
+        told = environ.get("CONTENT_LENGTH") or ""
+        # Of a body whose length is not told, only the server knows where it ends.
+        return Body(environ["wsgi.input"], self, int(told) if told.isdecimal() else sys.maxsize)
 
 
 class Body(io.RawIOBase):
-    """A request's body, taken in whole when the application first reads it."""
+    """A request's body of ``length`` bytes, taken in whole when the application first reads it."""
 
-    def __init__(self, sent: IO[bytes], gate: Gate) -> None:
+    def __init__(self, sent: IO[bytes], gate: Gate, length: int) -> None:
         super().__init__()
-        self._sent, self._gate = sent, gate
+        self._sent, self._gate, self._left = sent, gate, length
         self._kept: IO[bytes] | None = None
 
     def readable(self) -> bool:
@@ -139,7 +145,8 @@ class Body(io.RawIOBase):
         most = LARGEST if known else LARGEST_UNKNOWN
         kept: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the body
         with self._gate.known if known else self._gate.unknown:
-            while chunk := self._sent.read(_CHUNK):
+            while chunk := self._sent.read(min(_CHUNK, self._left)):
+                self._left -= len(chunk)
                 kept.write(chunk)
                 if kept.tell() > most:
                     kept.close()

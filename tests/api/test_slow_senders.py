@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import signal
 import socket
@@ -75,12 +76,21 @@ def test_a_strangers_body_is_bounded_however_it_is_sent(app):
             return b"x" * size
 
     environ = EnvironBuilder("/sign-in", method="POST").get_environ()
-    environ["wsgi.input"] = bodies.Gate(4).body(Endless())
+    environ["wsgi.input"] = Endless()
     environ["wsgi.input_terminated"] = True
+    environ["wsgi.input"] = bodies.Gate(4).body(environ)
     with app.request_context(environ), pytest.raises(HTTPException) as refused:
         request.get_data()
     assert refused.value.code == 413
     assert sum(read) < 2 * bodies.LARGEST_UNKNOWN
+
+
+def test_no_more_is_read_than_the_length_that_is_told(app):
+    environ = EnvironBuilder("/sign-in", method="POST", data=b"a=b").get_environ()
+    environ["wsgi.input"] = io.BytesIO(b"a=b and what a caller sends next")
+    environ["wsgi.input"] = bodies.Gate(4).body(environ)
+    with app.request_context(environ):
+        assert environ["wsgi.input"].read() == b"a=b"
 
 
 def test_a_place_is_given_back_and_strangers_take_none_of_the_known_ones(app):

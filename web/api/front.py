@@ -84,7 +84,7 @@ class Front:
             if not query.isascii():  # the framework fails at bytes that are no text
                 environ["QUERY_STRING"] = quote(query, safe=printable, encoding="latin-1")
             if not isinstance(environ["wsgi.input"], io.BytesIO):  # else it has been taken in
-                environ["wsgi.input"] = self._gate.body(environ["wsgi.input"])
+                environ["wsgi.input"] = self._gate.body(environ)
             return self._inner(environ, start)
         headers = [*self._headers, ("Content-Length", str(len(body)))]
         if environ["wsgi.url_scheme"] == "https":
