@@ -32,7 +32,7 @@ from analysis.frequentist.survival import (
     restricted_mean_difference,
     restricted_mean_ratio,
 )
-from analysis.precision import planned_interval, small_sample
+from analysis.precision import named, planned_interval, small_sample
 from analysis.tables import Floats, Grouped, LifeTable
 from trials.definition.model import Metric, Trial
 
@@ -75,11 +75,11 @@ def _of_means(
     """A difference in means, as the plan wants it for unknown outcomes, clusters and shares."""
     if metric.missing == "inverse-probability" and _some_missing(table):
         return inverse_probability(table, arm, level=level)
-    named = trial.analysis.few_clusters == "wild-bootstrap" and few_clusters(table, arm)
-    if named and not too_uneven(table, arm):
+    by_bootstrap = trial.analysis.few_clusters == "wild-bootstrap" and few_clusters(table, arm)
+    if by_bootstrap and not too_uneven(table, arm):
         return wild(table, arm, level=level)
-    found = difference(table, arm, level=level, adjust=adjust)
-    if named and isinstance(found, Estimate):
+    found = named(metric, difference(table, arm, level=level, adjust=adjust))
+    if by_bootstrap and isinstance(found, Estimate):
         return replace(found, notes=(*found.notes, UNEVEN))
     if adjust:
         return found
@@ -102,7 +102,7 @@ def ratio_of(
     lives = _follow_up(metric, table)
     if lives is not None and not adjust:
         return restricted_mean_ratio(lives, arm, horizon=horizon_of(metric.window), level=level)
-    return ratio(table, arm, level=level, adjust=adjust)
+    return named(metric, ratio(table, arm, level=level, adjust=adjust))
 
 
 def interaction_of(metric: Metric, table: Grouped, by: str, arm: int) -> Interaction | Absent:

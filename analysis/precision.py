@@ -52,6 +52,17 @@ def small_sample(
     return replace(score, se=found.se, notes=(*found.notes, why))
 
 
+def named(metric: Metric, found: Outcome) -> Outcome:
+    """The outcome with its method told truly where a count or an amount was 0 or 1 for everybody.
+
+    Its means are then shares, and score intervals hold for them, but proportions they are not.
+    """
+    if metric.kind == "proportion" or isinstance(found, Absent) or found is None:
+        return found
+    return replace(found, method=found.method.replace("of proportions", "of means, all 0 or 1")
+                   .replace("in proportions", "in means, all 0 or 1"))  # fmt: skip
+
+
 def planned_interval(
     asked: ProportionInterval, metric: Metric, table: Grouped, arm: int, found: Outcome, *,
     level: float,

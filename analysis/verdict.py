@@ -171,12 +171,15 @@ def _clear(contrast: Contrast, trial: Trial, side: Literal["better", "worse"] = 
 
 
 def _too_small(contrast: Contrast) -> bool:
-    found, mde = contrast.difference, contrast.metric.mde
-    assert isinstance(found, Estimate)
-    if mde is None:
+    """Whether the interval leaves out an effect as large as the plan's, absolute or relative."""
+    metric, found, no_effect = contrast.metric, contrast.difference, 0.0
+    least = metric.mde
+    if least is None:
+        least, found, no_effect = metric.mde_relative, contrast.ratio, 1.0
+    if least is None or not isinstance(found, Estimate):
         return False
-    best = -found.low if contrast.metric.better == "lower" else found.high
-    return best < mde
+    best = no_effect - found.low if metric.better == "lower" else found.high - no_effect
+    return best < least
 
 
 def _waiting(evidence: Evidence) -> list[str]:

@@ -19,7 +19,9 @@ from analysis.frequentist.counts import (
 )
 from analysis.frequentist.difference import difference, ratio
 from analysis.frequentist.ratio_metric import ratio_difference, ratio_of_ratios
-from analysis.tables import Histogram
+from analysis.precision import named
+from analysis.tables import Grouped, Histogram
+from trials.definition.model import Metric
 
 
 def histogram(arm, value):
@@ -240,3 +242,16 @@ def test_weak_and_missing_denominators_are_named(rows):
     assert ratio_of_ratios(rows(arm, np.zeros(40), d=np.ones(40)), 1).code == "control-mean-zero"
     with pytest.raises(ValueError, match="d, dd and dy"):
         ratio_difference(rows(arm, y), 1)
+
+
+def test_a_count_of_nothing_is_not_called_a_proportion():
+    """Shares of 0 of 50: the limit is Wilson's, and Poisson's exact 3.69/50 is next to it."""
+    table = Grouped(arms=("a", "b"), control=0, weights=(1.0, 1.0), arm=np.arange(2),
+                    n=np.full(2, 50.0), y=np.zeros(2), yy=np.zeros(2))  # fmt: skip
+    calls = Metric(key="calls", kind="count")
+    found = named(calls, difference(table, 1))
+    assert found.high == pytest.approx(-math.log(0.025) / 50, rel=0.05)
+    assert "proportions" not in found.method
+    assert (
+        "proportions" in named(Metric(key="rang", kind="proportion"), difference(table, 1)).method
+    )
