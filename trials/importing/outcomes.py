@@ -45,7 +45,6 @@ class _Reading:
     scope: str
     hasher: Hasher
     refusals: Refusals
-    counted: frozenset[str]
 
 
 def add(
@@ -110,12 +109,6 @@ def _notes(blank: int) -> tuple[str, ...]:
     return (f"{counted(blank, 'blank value')} kept as missing, never as 0",) if blank else ()
 
 
-def of_the_log(name: str) -> tuple[str, str]:
-    """Why no outcome is taken for a metric that the contact log answers, and what to do."""
-    return (f"the metric {name!r} is counted from the contact log, not taken from outcomes",
-            "import its contacts, and leave it out here")  # fmt: skip
-
-
 def _stage(
     path: Path, trial: Trial, metrics: dict[str, int], hasher: Hasher, refusals: Refusals,
     stages: staging.Staging, progress: ledger.Progress,
@@ -126,7 +119,7 @@ def _stage(
         reading = _Reading(
             table.index("unit") or 0, table.index("observed_at"), _cells(table, metrics), metrics,
             {metric.key: parser(metric) for metric in trial.metrics}, scope(trial), hasher,
-            refusals, frozenset(m.key for m in trial.metrics if m.source == "contacts"),
+            refusals,
         )  # fmt: skip
         for batch in batches(table.rows):
             good: list[tuple[object, ...]] = []
@@ -196,8 +189,6 @@ def _read(line: int, row: files.Row, reading: _Reading) -> Iterator[tuple[object
         if name not in reading.metrics:
             refuse(line, f"the metric {name[:64]!r} is not one of the trial's",
                    f"did you mean {nearest(name, reading.metrics)!r}?")  # fmt: skip
-        elif name in reading.counted:
-            refuse(line, *of_the_log(name))
         elif text.casefold() in MISSING:
             yield None
         else:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from trials.definition.near import nearest
 from trials.errors import Invalid, Problem
 from trials.importing import ledger, values
-from trials.importing.outcomes import MISSING, of_the_log, parser
+from trials.importing.outcomes import MISSING, parser
 from trials.online.recorder import Entry
 from trials.online.served import Served
 from trials.online.service import Ask, Online, UnusableUnit, usable
@@ -130,7 +130,6 @@ class _Reader:
         self._parse: Mapping[str, Callable[[str], float]] = {
             metric.key: parser(metric) for metric in batch.trial.trial.metrics
         }
-        self._counted = {m.key for m in batch.trial.trial.metrics if m.source == "contacts"}
 
     def __call__(self, number: int, sent: Sent) -> Row:
         trial, hasher = self._batch.trial, self._hasher
@@ -168,10 +167,7 @@ class _Reader:
     def _metric(self, metric: str | None) -> int | None:
         if metric is None:
             return None
-        number = _known("metric", metric, self._batch.trial.metric_ids)
-        if metric in self._counted:
-            raise values.ValueRefused("; ".join(of_the_log(metric)))
-        return number
+        return _known("metric", metric, self._batch.trial.metric_ids)
 
     def _value(self, metric: str, text: str | None) -> float | None:
         if text is None or text.strip().casefold() in MISSING:
