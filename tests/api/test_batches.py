@@ -203,10 +203,11 @@ def test_rivals_sending_the_same_rows_at_once_take_each_row_once(taking, store, 
 
 
 def test_many_callers_share_a_commit_and_each_gets_its_own_answer():
-    sizes = []
+    sizes, all_here = [], threading.Event()
 
     def work(jobs):
         sizes.append(len(jobs))
+        all_here.wait()
         time.sleep(0.02)
         return [job * 2 for job in jobs]
 
@@ -216,6 +217,7 @@ def test_many_callers_share_a_commit_and_each_gets_its_own_answer():
     ]
     for thread in threads:
         thread.start()
+    all_here.set()
     for thread in threads:
         thread.join()
     assert answers == {i: i * 2 for i in range(50)}

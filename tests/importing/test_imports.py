@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from trials import files, lifecycle, registry
+from trials.definition import toml
 from trials.errors import Invalid, NotFound
 from trials.importing import assignments, exposures, outcomes
 from trials.store.tables import (
@@ -293,6 +294,22 @@ def test_a_bad_outcomes_file_is_refused_with_its_line(take, text, line, says):
     problems = refused(take, "outcomes", text, "o.csv")
     assert problems[0].line == line
     assert says in str(problems[0])
+
+
+def test_an_outcome_that_no_analysis_uses_is_told(store, trial_text, hasher, tmp_path):
+    metric = (
+        'key = "called"\ntitle = "Called"\nkind = "proportion"\nwindow = "7d"\nbetter = "lower"'
+    )
+    trial = toml.read(f"{trial_text}\n[[metrics]]\n{metric}\n")
+    with store.write() as session:
+        registry.add(session, trial, actor="test")
+        lifecycle.launch(session, trial.key, actor="test")
+    for name, text in {"a.csv": GOOD, "o.csv": "unit,paid,called\nA1,1,1\n"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assignments.add(store, KEY, tmp_path / "a.csv", hasher=hasher, actor="test")
+    report = outcomes.add(store, KEY, tmp_path / "o.csv", hasher=hasher, actor="test")
+    (note,) = report.notes
+    assert note.startswith("1 value of 'called' kept but not used")
 
 
 def test_exposures_are_taken_once_each(take):

@@ -6,7 +6,7 @@ A value seen before with different content is a correction: the newer wins, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +80,14 @@ def add(
             values_ = {"trial": record.id}
             corrected = _correct(session, record.id)
             added = run(sa.text(_NEW), values_).rowcount  # type: ignore[attr-defined]
-            staged = run(sa.text("SELECT count(*) FROM stage_outcomes")).scalar_one()
+            staged = {row.metric: row.units for row in run(sa.text(_STAGED))}
+            unread = {m.key: n for m in record.definition.metrics
+                      if m.source == "contacts" and (n := staged.get(metrics[m.key]))}  # fmt: skip
             report = ledger.Report(
                 kind="outcomes", file=path.name, rows=rows, added=added, corrected=corrected,
-                unchanged=staged - added - corrected, refused=refusals.count,
-                problems=tuple(refusals.problems), notes=_notes(blank), detail={"blank": blank},
+                unchanged=sum(staged.values()) - added - corrected, refused=refusals.count,
+                problems=tuple(refusals.problems), notes=notes(blank, unread),
+                detail={"blank": blank},
             )  # fmt: skip
             entry = ledger.enter(session, report, trial_id=record.id, subject=key,
                                  fingerprint=fingerprint, actor=actor)  # fmt: skip
@@ -105,8 +108,12 @@ def _correct(session: sa.orm.Session, trial_id: int) -> int:
     return changed
 
 
-def _notes(blank: int) -> tuple[str, ...]:
-    return (f"{counted(blank, 'blank value')} kept as missing, never as 0",) if blank else ()
+def notes(blank: int, unread: Mapping[str, int]) -> tuple[str, ...]:
+    """What is said of values that were taken in; ``unread`` counts those no analysis looks at."""
+    found = [f"{counted(blank, 'blank value')} kept as missing, never as 0"] if blank else []
+    found += [f"{counted(n, 'value')} of {name!r} kept but not used: the plan counts it from the "
+              "contact log" for name, n in unread.items()]  # fmt: skip
+    return tuple(found)
 
 
 def _stage(
@@ -211,6 +218,7 @@ def _refuse_twice(stages: staging.Staging, refusals: Refusals) -> None:
         stages.connection.exec_driver_sql(_DROP_TWICE)
 
 
+_STAGED = "SELECT metric, count(*) AS units FROM stage_outcomes GROUP BY metric"
 _GROUPS = """
     SELECT digest, metric, observed_at, min(line) AS first FROM stage_outcomes
     GROUP BY digest, metric, observed_at HAVING count(*) > 1"""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,12 +17,11 @@ from typing import Any, Literal
 from trials.definition.near import nearest
 from trials.errors import Invalid, Problem
 from trials.importing import ledger, values
-from trials.importing.outcomes import MISSING, parser
+from trials.importing.outcomes import MISSING, notes, parser
 from trials.online.recorder import Entry
 from trials.online.served import Served
 from trials.online.service import Ask, Online, UnusableUnit, usable
 from trials.people.identifiers import Hasher
-from trials.plurals import counted
 
 Kind = Literal["exposures", "outcomes"]
 
@@ -85,11 +85,14 @@ class Batch:
 
     def report(self, *, added: int, unchanged: int, corrected: int, blank: int) -> ledger.Report:
         """What became of it."""
-        notes = (f"{counted(blank, 'blank value')} kept as missing, never as 0",) if blank else ()
+        unread = Counter(
+            m.key for row in self.rows for m in self.trial.trial.metrics
+            if m.source == "contacts" and row.metric_id == self.trial.metric_ids[m.key]
+        )  # fmt: skip
         return ledger.Report(
             kind=self.kind, file="the batch", rows=self.size, added=added, unchanged=unchanged,
             corrected=corrected, refused=len(self.problems), problems=tuple(self._sorted()),
-            notes=notes, repeated=not (added or corrected or self.problems),
+            notes=notes(blank, unread), repeated=not (added or corrected or self.problems),
         )  # fmt: skip
 
     def _sorted(self) -> list[Problem]:
