@@ -91,12 +91,12 @@ def test_a_running_job_is_stopped_when_it_is_cancelled(store, make_worker):
     worker = make_worker()
     thread = threading.Thread(target=worker.step)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while look(store, number).stage != "Hanging" and time.monotonic() < deadline:
         time.sleep(0.1)
     with store.write() as session:
         jobs.cancel(session, number)
-    thread.join(20)
+    thread.join(120)
     assert look(store, number).state == "cancelled"
 
 
@@ -105,11 +105,11 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back(store, make_worker):
     worker, stop = make_worker(), threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while look(store, number).stage != "Hanging" and time.monotonic() < deadline:
         time.sleep(0.1)
     stop.set()
-    thread.join(20)
+    thread.join(120)
     job = look(store, number)
     assert (job.state, job.attempts, job.owner) == ("queued", 0, None)
 

@@ -23,7 +23,7 @@ def start(url):
     return subprocess.Popen([sys.executable, CLOCK, url], stdout=subprocess.PIPE, text=True)
 
 
-def wait_for(condition, seconds=25):
+def wait_for(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if (found := condition()) is not None and found is not False:

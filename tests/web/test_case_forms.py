@@ -264,7 +264,7 @@ def test_a_process_that_starts_makes_every_case_and_draws_before_anybody_asks(
 ):
     monkeypatch.setattr(memo, "_kept", type(memo._kept)())
     monkeypatch.setattr(warming, "MOST", 3)
-    warming.begin(app).join(60)
+    warming.begin(app).join(300)
     assert len(memo._kept) >= 1
     drawn = render._finished.cache_info().misses
 
@@ -280,5 +280,5 @@ def test_a_process_that_starts_makes_every_case_and_draws_before_anybody_asks(
 
 def test_a_process_that_cannot_read_its_database_still_starts(tmp_path):
     app = create_app(settings(tmp_path))
-    warming.begin(app).join(60)
+    warming.begin(app).join(300)
     assert app.test_client().get("/healthz").status_code == 200

@@ -43,7 +43,7 @@ def issuer():
     try:
         for _ in range(300):
             try:
-                requests.get(f"{address}/keys", timeout=5)
+                requests.get(f"{address}/keys", timeout=60)
                 break
             except requests.ConnectionError:
                 time.sleep(0.1)
@@ -61,7 +61,7 @@ def app(app, folder, issuer):
 
 
 def become(issuer, **changes):
-    requests.post(f"{issuer}/become", json={**ADA, **changes}, timeout=5).raise_for_status()
+    requests.post(f"{issuer}/become", json={**ADA, **changes}, timeout=60).raise_for_status()
 
 
 def there(client, following=""):
@@ -71,7 +71,7 @@ def there(client, following=""):
     asked = parse_qs(urlsplit(begun.location).query)
     assert asked["code_challenge_method"] == ["S256"]
     assert {"state", "nonce", "code_challenge"} <= set(asked)
-    sent = requests.get(begun.location, allow_redirects=False, timeout=5)
+    sent = requests.get(begun.location, allow_redirects=False, timeout=60)
     assert sent.headers["Location"].startswith(BACK), sent.text
     return sent.headers["Location"].removeprefix("http://127.0.0.1:8000")
 
