@@ -138,3 +138,10 @@ def test_family_error_is_five_percent_with_unequal_arms():
         ]
         wrong += np.abs(t).max() > critical
     assert wrong / 4000 == pytest.approx(0.05, abs=4 * np.sqrt(0.0475 / 4000))
+
+
+@pytest.mark.parametrize("df", [1.0, 1.5, 30.0, 5001.0, 80_000.0])
+def test_one_comparison_has_students_critical_value_however_few_or_many_units(df):
+    for alpha in (0.05, 0.001):
+        expected = stats.t.isf(alpha / 2, df)
+        assert critical_value(alpha, [np.sqrt(0.5)], df) == pytest.approx(expected, rel=1e-9)
