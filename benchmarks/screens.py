@@ -27,6 +27,8 @@ OUT = Path("screenshots")
 WIDTHS = (1280, 360)
 EACH = 3
 """So many pages of one kind are opened: trials, jobs and papers are many and alike."""
+PATIENCE = 180_000
+"""Milliseconds for a page: the first with many charts waits until the drawing library is loaded."""
 _FILES = re.compile(r"\.(json|html|csv|pdf|docx|toml|ics|ipynb|nc|rss|zip|png|svg)$|/api/|/static/")
 
 
@@ -56,6 +58,7 @@ def _walk(site: str, role: str) -> list[str]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": WIDTHS[0], "height": 900}).new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(f"{site}/sign-in")
         _picture(page, "sign-in", faults)
         page.locator(f"button[name=role][value={role}]").click()
