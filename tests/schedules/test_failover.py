@@ -6,15 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from apscheduler.schedulers.background import BackgroundScheduler
 from schedule_help import launch
 
 from trials import leases
 from trials.store.tables import AlarmRow
+from web.jobs import clock
 
 CLOCK = str(Path(__file__).with_name("a_clock.py"))
 
@@ -87,3 +90,26 @@ def test_three_clocks_fire_once_and_a_killed_one_is_replaced(store, database_url
 def alarms(store):
     with store.read() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(AlarmRow))
+
+
+def test_a_clock_that_is_looking_can_still_be_stopped(sqlite_store, monkeypatch):
+    looking, go_on, stop = threading.Event(), threading.Event(), threading.Event()
+    stopping = BackgroundScheduler.shutdown
+
+    def tick(*_):
+        looking.set()
+        go_on.wait()
+
+    def shutdown(scheduler, wait):
+        threading.Timer(0.2, go_on.set).start()
+        stopping(scheduler, wait)
+
+    monkeypatch.setattr(clock, "tick", tick)
+    monkeypatch.setattr(BackgroundScheduler, "shutdown", shutdown)
+    running = threading.Thread(target=clock.Clock(sqlite_store).run, args=(stop,), daemon=True)
+    running.start()
+    assert looking.wait(60)
+    stop.set()
+    running.join(60)
+    assert not running.is_alive()
+    assert holder(sqlite_store) is None

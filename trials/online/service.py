@@ -416,6 +416,11 @@ class Online:
                 return False
             return self._try()
 
+    def reload(self) -> None:
+        """Read again now, for what this process has changed itself."""
+        with self._loading:
+            self._try()
+
     def _refresh(self) -> None:
         while not self._end.wait(self._every):
             with self._loading:

@@ -124,10 +124,11 @@ class Clock:
 
     def _stand_down(self) -> None:
         global _active  # noqa: PLW0603 - the same
-        if self._scheduler is not None:
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
             _log.info("this clock is no longer active")
-            self._scheduler.shutdown(wait=True)
-        self._scheduler = None
+            # It would wait with its own lock held, which a look under way needs to come to its end.
+            scheduler.shutdown(wait=False)
         if _active is self:
             _active = None
 
@@ -140,17 +141,20 @@ class Clock:
 
     def _set_alarms(self) -> None:
         """One alarm a schedule, at its next moment; those of others that are gone are removed."""
+        scheduler = self._scheduler
+        if scheduler is None:  # it has stood down meanwhile
+            return
         with self._store.read() as session:
             wanted = book.alarms(session)
         for number, at in wanted.items():
             if self._alarms.get(number) != at:
-                self._scheduler.add_job(
+                scheduler.add_job(
                     "web.jobs.clock:ring", "date", run_date=at, args=[number],
                     id=f"schedule-{number}", replace_existing=True,
                 )  # fmt: skip
-        for job in self._scheduler.get_jobs("default"):
+        for job in scheduler.get_jobs("default"):
             if int(job.id.split("-")[1]) not in wanted:
-                self._scheduler.remove_job(job.id, "default")
+                scheduler.remove_job(job.id, "default")
         self._alarms = wanted
 
 

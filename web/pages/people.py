@@ -124,6 +124,7 @@ def add_key() -> ResponseReturnValue:
     except SignpostError as failure:
         field = "scopes" if "scope" in failure.says else "name"
         return _keys(filled.wrong(field, failure), scopes), failure.status
+    current_app.extensions["online"].reload()
     return render_template("pages/people/key_made.html", key=key, secret=secret)
 
 
