@@ -28,6 +28,11 @@ _RUNGS = {
     "met": "Met their version",
     "linkable": "Can be recognised when they get in touch again",
 }
+_WHO = {
+    "assigned": "were given a version",
+    "met": "met their version",
+    "linkable": "can be recognised when they get in touch again",
+}
 _SOURCES = {
     "assignments": "Who takes part",
     "exposures": "When people met their version",
@@ -145,13 +150,14 @@ def _checks(result: Json | None) -> tuple[Check, ...]:
 
 
 def _standing(found: Json | None, checks: Sequence[Check]) -> tuple[State, str]:
-    off = [_RUNGS[r["key"]].lower() for r in (found or {}).get("rungs", ()) if r["off"]]
+    off = [_WHO[r["key"]] for r in (found or {}).get("rungs", ()) if r["off"]]
     failed = [f"‘{c.title}’" for c in checks if c.tag.key == "fail"]
     warned = [f"‘{c.title}’" for c in checks if c.tag.key == "warn"]
     if off or failed:
-        what = [f"the numbers in each arm of those who were {one}" for one in off] or failed
+        numbers = f"the numbers in each arm of those who {figures.listed(off)}"
+        what = numbers if off else figures.listed(failed)
         return State("bad", "Needs attention", "red"), (
-            f"Something is wrong with {figures.listed(what)}. Find out why before you go on: no "
+            f"Something is wrong with {what}. Find out why before you go on: no "
             "result can be trusted until it is put right."
         )
     if warned:
