@@ -10,9 +10,9 @@ from analysis.explored import LABEL, Exploration
 from analysis.report import figures, marks, phrases
 from analysis.report.chart import Chart, composed
 from analysis.report.comparison import Contrast, contrasts
-from analysis.report.effects import difference, effect_cells, shared_base
-from analysis.report.groups import drawable, group_name
-from analysis.report.marks import Panel, Row, Rule
+from analysis.report.effects import effect_cells, shared_base
+from analysis.report.groups import drawable, group_name, group_row
+from analysis.report.marks import Panel, Rule
 from analysis.report.reading import Interval, Json, arm_title, finite, metric_title, parts, text
 from analysis.report.view import Drawn
 from trials.definition.model import Trial
@@ -86,7 +86,7 @@ def _chart(
         return None
     metric, cs = found.metric, [c for _, c in told]
     scale = shared_base(metric, cs) or 1
-    drawn = drawable([_row(name, c, scale, named=len(trial.arms) > 2) for name, c in told])
+    drawn = drawable([group_row(trial, name, c, scale) for name, c in told])
     way = phrases.way(metric, 1 if metric.better == "higher" else -1)
     note = f"{LABEL}. {figures.capital(way)} is better."
     if len(drawn) < len(told):
@@ -100,18 +100,6 @@ def _chart(
         f"exploratory-{found.number}", [panel], title=title,
         conclusion=_concluded(cs), columns=COLUMNS, rows=rows,
     )  # fmt: skip
-
-
-def _row(name: str, contrast: Contrast, scale: int, *, named: bool) -> Row:
-    found = contrast.difference
-    assert isinstance(found, Interval)
-    return Row(
-        name=f"{name}, {contrast.treatment}" if named else name,
-        says=difference(contrast, found),
-        value=found.estimate * scale,
-        low=None if found.low is None else found.low * scale,
-        high=None if found.high is None else found.high * scale,
-    )
 
 
 def _concluded(cs: list[Contrast]) -> str:

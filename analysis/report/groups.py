@@ -40,7 +40,7 @@ def segments_chart(trial: Trial, result: Json) -> Chart | None:
     if not told:
         return None
     scale = shared_base(metric, [c for _, c, _ in told]) or 1
-    rows = drawable([_segment_row(trial, name, c, pooled, scale) for name, c, pooled in told])
+    rows = drawable([group_row(trial, name, c, scale, pooled) for name, c, pooled in told])
     overall = [c for c in contrasts(trial, metric, entry) if isinstance(c.difference, Interval)]
     rules = [Rule(at=0, colour=marks.INK)]
     note = f"{capital(phrases.way(metric, 1 if metric.better == 'higher' else -1))} is better."
@@ -90,7 +90,10 @@ def group_name(segment: Json) -> str:
     return f"{capital(by)}: {whole if whole.lstrip('-').isdigit() else level}"
 
 
-def _segment_row(trial: Trial, name: str, c: Contrast, pooled: object, scale: int) -> Row:
+def group_row(
+    trial: Trial, name: str, c: Contrast, scale: int, pooled: object = None
+) -> Row:  # fmt: skip
+    """One group's effect, per ``scale`` units, pulled towards the others' where it was pooled."""
     several = len(trial.arms) > 2
     shown = pooled if isinstance(pooled, Interval) and not several else c.difference
     assert isinstance(shown, Interval)
@@ -100,7 +103,6 @@ def _segment_row(trial: Trial, name: str, c: Contrast, pooled: object, scale: in
         value=shown.estimate * scale,
         low=None if shown.low is None else shown.low * scale,
         high=None if shown.high is None else shown.high * scale,
-        kind="new",
     )
 
 
