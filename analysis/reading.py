@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import ibis
 import numpy as np
@@ -45,6 +45,8 @@ from trials.store.engine import Store
 from trials.store.tables import PEOPLE, ArmRow, CodeRow, MetricRow, SourceRow, TrialRow
 
 WEEK = 7 * 86_400
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,12 +154,18 @@ def everything(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Gathered:
-    """Units, who holds what, their contacts, the metrics with their caps, and their groups."""
+    """Units, who holds what, their contacts, the metrics with their caps, and their groups.
+
+    ``values`` are the tables of what units did; ``main`` is everybody's value of the primary.
+    """
 
     units: ir.Table
     named: ir.Table
     linked: ir.Table | None
+    values: list[ir.Table]
     asked: list[Asked]
+    primary: Asked
+    main: ir.Table
     data: Compressed
     lives: dict[str, LifeTable]
 
@@ -174,16 +182,14 @@ class _Reading:
     cutoff: int
     reach: int | None = None
     ways: Paths | None = None
-    alone: Mapping[str, ir.Table] = field(default_factory=dict)
-    """Every unit's value of one metric alone: compiled in a twentieth of the time of twenty."""
 
     def everything(self) -> Read:
         found = self._gathered()
         units, linked, capped = found.units, found.linked, found.asked
         data, lives = found.data, found.lives
-        distributions = self._shapes(capped)
+        distributions = self._shapes(found)
         whole = {
-            one.metric.key: self._histogram(one, distributions)
+            one.metric.key: self._histogram(one, found, distributions)
             for one in capped
             if _values_matter(one, data.metrics[one.metric.key])
         }
@@ -193,10 +199,10 @@ class _Reading:
                     for m in self.trial.metrics},
             lives={} if self.trial.design.adaptive else lives, shapes=distributions,
             deflection=self._deflection(units, linked), ways=self.ways,
-            linked=self._people(linked), linking=self._linking(units, found.named, linked, capped),
+            linked=self._people(linked), linking=self._linking(found),
             coding=self._coding(units, linked),
             reach=self.reach, newest=self._newest(linked),
-            drawn=self._drawn(capped), crossings=self._crossings(capped),
+            drawn=self._drawn(found), crossings=self._crossings(found),
         )  # fmt: skip
 
     def table(self, key: str) -> Grouped | Absent:
@@ -232,41 +238,43 @@ class _Reading:
         capped = self._caps(frame.valued(units, values, asked), asked)
         pre = self._pre(capped)
         valued = frame.valued(units, values, capped, pre)
-        self.alone = {one.metric.key: frame.valued(units, values, [one], pre) for one in capped}
         table = frame.cells(valued, capped, pre, self._uptake(valued, capped))
         data = compressed.build(table.to_pyarrow(), self.trial, self.arm_ids, capped, pre)
         lives = {
             one.metric.key: deflected.life_table(units, values[-1], one, self.trial, self.arm_ids)
             for one in capped if one.metric.kind == "time-to-event" and linked is not None
         }  # fmt: skip
-        return _Gathered(units=units, named=named, linked=linked, asked=capped, data=data,
-                         lives=lives)  # fmt: skip
+        primary = next(one for one in capped if one.metric.role == "primary")
+        return _Gathered(units=units, named=named, linked=linked, values=values, asked=capped,
+                         primary=primary, main=frame.valued(units, values, [primary], pre),
+                         data=data, lives=lives)  # fmt: skip
 
-    def _crossings(self, asked: Sequence[Asked]) -> Crossings | None:
+    def _crossings(self, found: _Gathered) -> Crossings | None:
         """Who was reached by two arms or is in two trials, where units are what is randomised."""
         if self.trial.design.kind in periods.OVER_TIME:
             return None
-        primary = next(one for one in asked if one.metric.role == "primary")
-        if primary.metric.denominator is not None:
+        if found.primary.metric.denominator is not None:
             return None
-        found = crossing.read(
-            self.log, self.alone[primary.metric.key], primary, self._pre(asked), self.trial,
+        read = crossing.read(
+            self.log, found.main, found.primary, self._pre(found.asked), self.trial,
             self.trial_id, self.arm_ids, self.beside.others, listed_until=self.beside.listed_until,
         )  # fmt: skip
-        return None if found is None else replace(found, table=self._beside(found.table))
+        return None if read is None else replace(read, table=self._beside(read.table))
 
-    def _shapes(self, asked: Sequence[Asked]) -> dict[str, Histogram | Amounts]:
+    def _shapes(self, found: _Gathered) -> dict[str, Histogram | Amounts]:
         """The distributions that the models of counts and of amounts take."""
         take: dict[str, Callable[..., Histogram | Amounts | None]] = {
             "count": shapes.histogram, "mean": shapes.amounts,
         }  # fmt: skip
-        found = {
-            one.metric.key: take[one.metric.kind](
-                self.alone[one.metric.key], one, self.trial, self.arm_ids
-            )
-            for one in asked if one.metric.kind in take
+        made = {
+            one.metric.key: self._shape(take[one.metric.kind], one, found)
+            for one in found.asked if one.metric.kind in take
         }  # fmt: skip
-        return {key: shape for key, shape in found.items() if shape is not None}
+        return {key: shape for key, shape in made.items() if shape is not None}
+
+    def _shape(self, take: Callable[..., S], one: Asked, found: _Gathered) -> S:
+        table = found.data.metrics[one.metric.key]
+        return take(frame.some(found.units, found.values, one), one, table, self.arm_ids)
 
     def _beside(self, table: Grouped) -> Grouped:
         """A table with its batches' shares, where these followed the outcomes."""
@@ -288,21 +296,20 @@ class _Reading:
             return valued.took
         return valued[f"{next(o for o in asked if o.metric.key == key).column}_y"] > 0
 
-    def _histogram(self, one: Asked, known: Mapping[str, Histogram | Amounts]) -> Histogram:
+    def _histogram(
+        self, one: Asked, found: _Gathered, known: Mapping[str, Histogram | Amounts]
+    ) -> Histogram:
         """Every value of a metric: that of the models where they have it, else read by itself."""
         made = known.get(one.metric.key)
-        if isinstance(made, Histogram):
-            return made
-        valued = self.alone[one.metric.key]
-        return shapes.histogram(valued, one, self.trial, self.arm_ids, most=None)
+        return made if isinstance(made, Histogram) else self._shape(shapes.histogram, one, found)
 
-    def _drawn(self, asked: Sequence[Asked]) -> redrawing.Drawn | None:
-        """The entries of the list's draw, where it can be made again."""
-        if not redrawing.can_redraw(self.trial):
+    def _drawn(self, found: _Gathered) -> redrawing.Drawn | None:
+        """The entries of the list's draw, where it can be made again and is not too long."""
+        data = found.data
+        entries = data.clusters if self.trial.design.kind == "cluster" else data.assigned
+        if not redrawing.can_redraw(self.trial) or sum(entries or ()) > redrawing.MOST:
             return None
-        primary = next(one for one in asked if one.metric.role == "primary")
-        valued = self.alone[primary.metric.key]
-        return redrawing.entries(self.log, valued, primary, self.trial, self.arm_ids)
+        return redrawing.entries(self.log, found.main, found.primary, self.trial, self.arm_ids)
 
     def _planned(self, key: str) -> bool:
         return any(metric.key == key for metric in self.trial.metrics)
@@ -436,20 +443,19 @@ class _Reading:
         )
         return {PEOPLE[row["tier"]]: int(row["n"]) for row in rows}
 
-    def _linking(
-        self, units: ir.Table, named: ir.Table, linked: ir.Table | None, asked: Sequence[Asked]
-    ) -> Linking | None:
+    def _linking(self, found: _Gathered) -> Linking | None:
         """Link rates by arm; ``None`` where no unit carries an identifier."""
-        can = self.log.keep("linkable", linking.linkable(named))
-        arms = linking.by_arm(self.log, units, can, linked, self.trial, self.arm_ids,
+        can = self.log.keep("linkable", linking.linkable(found.named))
+        arms = linking.by_arm(self.log, found.units, can, found.linked, self.trial, self.arm_ids,
                               cutoff=self.cutoff)  # fmt: skip
         if not totals(arms):
             return None
-        primary = next(one for one in asked if one.metric.role == "primary")
-        of_people = primary.metric.kind == "proportion" and primary.metric.source == "contacts"
-        open_ = of_people and linked is not None
-        valued = self.alone[primary.metric.key]
-        outcomes = linking.outcomes(valued, can, primary, self.trial, self.arm_ids) if open_ else {}
+        metric = found.primary.metric
+        of_people = metric.kind == "proportion" and metric.source == "contacts"
+        outcomes = (
+            linking.outcomes(found.main, can, found.primary, self.trial, self.arm_ids)
+            if of_people and found.linked is not None else {}
+        )  # fmt: skip
         before, after = self.beside.bulk
         return Linking(arms=tuple(arms), outcomes=outcomes, bulk_callers=before,
                        listed_too_late=after)  # fmt: skip

@@ -66,7 +66,7 @@ def can_redraw(trial: Trial) -> bool:
 def entries(
     log: Log, valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]
 ) -> Drawn | None:
-    """The draw's entries from the log; ``None`` where it was not ours, or is too long.
+    """The draw's entries from the log, at most :data:`MOST`; ``None`` where it was not ours.
 
     ``valued`` is the table of :func:`analysis.compress.frame.valued`.
     """
@@ -79,8 +79,6 @@ def entries(
         met=ibis.ifelse(rows.import_id.isnull(), 1, 0).min(),
         n=rows[one.use].sum(), y=rows[f"{one.column}_y"].sum(),
     )  # fmt: skip
-    if int(grouped.count().execute()) > MOST:
-        return None
     ordered = grouped.order_by(["batch", "position", "entry"]).to_pyarrow()
     return _drawn(ordered, arm_ids, strata=bool(trial.design.strata))
 

@@ -68,8 +68,10 @@ def _held_by_several(log: Log, *, listed_until: int) -> ir.Table:
     bulk = log.table("bulk_callers")
     bulk = bulk.filter(bulk.added_at < listed_until).select("kind", "number")
     named = log.table("identifiers")
-    several = named.group_by(["kind", "number"]).aggregate(holders=named.unit_id.nunique())
-    several = several.filter(several.holders > 1).select("kind", "number")
+    held = named.group_by(["kind", "number"]).aggregate(
+        first=named.unit_id.min(), last=named.unit_id.max()
+    )
+    several = held.filter(held.first < held.last).select("kind", "number")
     named = named.select("kind", "number", "unit_id").semi_join(several, ["kind", "number"])
     named = named.anti_join(bulk, ["kind", "number"])
     given = log.table("assignments").select("unit_id", "trial_id", "arm_id", "assigned_at")

@@ -146,9 +146,27 @@ def valued(
         if mine:
             joined = joined.left_join(table.select("unit_id", *mine), "unit_id")
             joined = joined.drop("unit_id_right")
+    return _valued(joined, frame.columns, asked, pre)
+
+
+def some(frame: ir.Table, values: Sequence[ir.Table], one: Asked) -> ir.Table:
+    """The rows of :func:`valued` whose value is not what a unit without a row has.
+
+    They are few beside all units, and an engine finds the others only by reading everybody.
+    """
+    name = f"{one.column}_y"
+    (table,) = (table for table in values if name in table.columns)
+    mine = [part for part in (name, f"{one.column}_k") if part in table.columns]
+    rows = table.filter(table[name] != if_none(one)).select("unit_id", *mine)
+    return _valued(frame.join(rows, "unit_id"), frame.columns, [one], [])
+
+
+def _valued(
+    joined: ir.Table, keep: Sequence[str], asked: Sequence[Asked], pre: Sequence[Asked]
+) -> ir.Table:
     columns: dict[str, ir.Value] = {}
     for one in asked:
-        y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), _if_none(one))
+        y = ibis.coalesce(joined[f"{one.column}_y"].cast("float64"), if_none(one))
         y = ibis.least(y, one.cap) if one.cap is not None else y
         known = _known(joined, one)
         open_ = _open(joined, one)
@@ -159,10 +177,10 @@ def valued(
         columns[f"{one.column}_pre"] = ibis.coalesce(
             joined[f"{one.column}_pre"].cast("float64"), 0.0
         )
-    return joined.select(*frame.columns, **columns)
+    return joined.select(*keep, **columns)
 
 
-def _if_none(one: Asked) -> float:
+def if_none(one: Asked) -> float:
     """The outcome of a unit without a row: nothing, or for a time to an event the whole window."""
     return whole_days(one) if one.metric.kind == "time-to-event" else 0.0
 

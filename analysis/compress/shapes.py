@@ -8,9 +8,10 @@ import ibis
 import numpy as np
 from ibis import ir
 
+from analysis.compress import frame
 from analysis.compress.compressed import Columns
 from analysis.compress.frame import Asked
-from analysis.tables import Amounts, Histogram, Ints, Key, Paths
+from analysis.tables import Amounts, Grouped, Histogram, Ints, Key, Paths
 from trials.definition.model import Trial
 
 WAYS = (
@@ -23,51 +24,65 @@ WAYS = (
 
 AT_FIRST = (False,) * 4 + (True,) * 6
 LIKELY = (0.0, 1.0, 2.0, 1.0, 1.0, 2.0, 3.0, 4.0, 2.0, 3.0)  # contacts of a way that nobody went
-MOST_VALUES = 5000
 
 
-def histogram(
-    valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int], *,
-    most: int | None = MOST_VALUES,
-) -> Histogram:  # fmt: skip
-    """How many units of each arm had each value of a metric, of those whose outcome is known."""
-    used = valued.filter(valued[one.use] > 0)
+def histogram(some: ir.Table, one: Asked, table: Grouped, arm_ids: Sequence[int]) -> Histogram:
+    """How many units of each arm had each value of a metric, of those whose outcome is known.
+
+    ``some`` holds the units with another value than one without a row has, as
+    :func:`analysis.compress.frame.some` gives them; ``table``, the metric's own, has them all.
+    """
+    used = some.filter(some[one.use] > 0)
     counted = used.group_by("arm_id", value=used[f"{one.column}_y"]).aggregate(n=used.count())
-    columns = Columns((counted if most is None else counted.limit(most)).to_pyarrow())
+    columns = Columns(counted.to_pyarrow())
+    arm, n = _codes(columns, arm_ids), columns.floats("n")
+    others = table.per_arm()[0] - np.bincount(arm, n, len(table.arms))
+    left = np.flatnonzero(others)
+    value = frame.if_none(one) if one.cap is None else min(frame.if_none(one), one.cap)
     return Histogram(
-        arms=_names(trial), control=_control(trial), arm=_codes(columns, arm_ids),
-        value=columns.floats("value"), n=columns.floats("n"),
+        arms=table.arms, control=table.control, arm=np.concatenate([left, arm]),
+        value=np.concatenate([np.full(len(left), value), columns.floats("value")]),
+        n=np.concatenate([others[left], n]),
     )  # fmt: skip
 
 
-def amounts(valued: ir.Table, one: Asked, trial: Trial, arm_ids: Sequence[int]) -> Amounts | None:
-    """Sums of logarithms by arm of the known outcomes; ``None`` if any is negative."""
-    used = valued.filter(valued[one.use] > 0)
+def amounts(
+    some: ir.Table, one: Asked, table: Grouped, arm_ids: Sequence[int]
+) -> Amounts | None:  # fmt: skip
+    """Sums of logarithms by arm of the known outcomes; ``None`` if any is negative.
+
+    ``some`` and ``table`` are those of :func:`histogram`.
+    """
+    used = some.filter(some[one.use] > 0)
     y = used[f"{one.column}_y"]
     log = ibis.ifelse(y > 0, y, 1.0).ln()
     counted = used.group_by("arm_id").aggregate(
-        n=used.count(), positive=ibis.ifelse(y > 0, 1.0, 0.0).sum(), total=log.sum(),
-        square=(log * log).sum(), least=y.min(),
+        positive=ibis.ifelse(y > 0, 1.0, 0.0).sum(), total=log.sum(), square=(log * log).sum(),
+        least=y.min(),
     )  # fmt: skip
     columns = Columns(counted.to_pyarrow())
     if (columns.floats("least") < 0).any():
         return None
+    arm, k = _codes(columns, arm_ids), len(table.arms)
+    positive, log_sum, log_square = (
+        np.bincount(arm, columns.floats(name), k).astype(float)
+        for name in ("positive", "total", "square")
+    )
     return Amounts(
-        arms=_names(trial), control=_control(trial), arm=_codes(columns, arm_ids),
-        n=columns.floats("n"), positive=columns.floats("positive"),
-        log_sum=columns.floats("total"), log_square=columns.floats("square"),
+        arms=table.arms, control=table.control, arm=np.arange(k), n=table.per_arm()[0],
+        positive=positive, log_sum=log_sum, log_square=log_square,
     )  # fmt: skip
 
 
 def ways(
-    frame: ir.Table, per_unit: ir.Table, trial: Trial, arm_ids: Sequence[int], *, window: int,
+    units: ir.Table, per_unit: ir.Table, trial: Trial, arm_ids: Sequence[int], *, window: int,
     cutoff: int,
 ) -> Paths:  # fmt: skip
     """Which way each matured unit went, from :func:`analysis.compress.deflected.per_unit`.
 
     A way costs the mean number of agent contacts of those who went it, over all arms.
     """
-    ripe = frame.filter(frame.start > 0, frame.start + window <= cutoff)
+    ripe = units.filter(units.start > 0, units.start + window <= cutoff)
     joined = ripe.left_join(per_unit.select("unit_id", "index", "all", "moved"), "unit_id")
     index, handled, moved = (ibis.coalesce(joined[c], 0.0) for c in ("index", "all", "moved"))
     way = ibis.cases(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+from collections import Counter
 from contextlib import contextmanager
 
 import ibis
@@ -17,7 +18,7 @@ import pytest
 
 from analysis import facts, reading, study
 from analysis.compress.engine import in_place, open_log, over_parquet, to_parquet
-from analysis.tables import Grouped
+from analysis.tables import Amounts, Grouped, Histogram
 from tests.study_log.conftest import KEY, call
 from trials import clock, registry
 
@@ -157,6 +158,9 @@ def figures(read):
         found["repeats", table.by] = table.counts.ravel().tolist()
     for arm in read.coding.arms:
         found["codes", arm.arm] = sorted(arm.by_code.values())
+    for key, shape in read.shapes.items():
+        rows = np.column_stack([shape.arm, shape.n, getattr(shape, "value", shape.n)])
+        found["shape", key] = sum(sorted(rows.tolist()), [])
     for key, life in read.lives.items():
         found["life", key] = [float(life.events.sum()), float(life.censored.sum())]
     return found
@@ -184,6 +188,17 @@ def test_the_products_own_reading_is_that_of_the_rows(council, tmp_path):
     assert read.tables["talk"].y.sum() == sum(int(c["handle_seconds"]) for c in everything)
     assert read.tables["any"].y.sum() == len({c["phone"] for c in talked})
     assert read.data.open_units["all"] == 300 - len(ripe(14)) > 0
+
+    made_by = Counter(int(c["phone"][-4:]) for c in everything)
+    several = Counter((n % 2, made_by[n]) for n in ripe(14))
+    shape = read.shapes["all"]
+    assert isinstance(shape, Histogram)
+    assert dict(zip(zip(shape.arm, shape.value, strict=True), shape.n, strict=True)) == several
+    amounts = read.shapes["talk"]
+    assert isinstance(amounts, Amounts)
+    spoke = Counter(n % 2 for n in ripe(14) if made_by[n])
+    assert dict(zip(amounts.arm, amounts.positive, strict=True)) == spoke
+    assert dict(zip(amounts.arm, amounts.n, strict=True)) == Counter(n % 2 for n in ripe(14))
 
 
 @pytest.mark.parametrize("engine", ["in place", "duckdb", "pyspark"])
