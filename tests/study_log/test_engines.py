@@ -160,7 +160,7 @@ def figures(read):
         found["codes", arm.arm] = sorted(arm.by_code.values())
     for key, shape in read.shapes.items():
         rows = np.column_stack([shape.arm, shape.n, getattr(shape, "value", shape.n)])
-        found["shape", key] = sum(sorted(rows.tolist()), [])
+        found["shape", key] = np.array(sorted(rows.tolist())).ravel().tolist()
     for key, life in read.lives.items():
         found["life", key] = [float(life.events.sum()), float(life.censored.sum())]
     return found
