@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,3 +109,22 @@ def test_batches_sent_at_once_neither_duplicate_nor_lose_a_contact(store, hasher
 
     assert sum(report.added for report in reports) == 50
     assert len(contacts(store)) == 50
+
+
+@pytest.mark.parametrize("apart", ["", "\n"], ids=["one line", "a line each"])
+def test_records_delivered_again_on_one_line_cost_no_other_contact(store, hasher, tmp_path, apart):
+    """Firehose writes records without line breaks, and delivers them at least once."""
+    record = {"InitiationMethod": "INBOUND", "Channel": "VOICE",
+              "InitiationTimestamp": "2026-05-04T08:00:00Z",
+              "LastUpdateTimestamp": "2026-05-04T08:10:00Z",
+              "CustomerEndpoint": {"Type": "TELEPHONE_NUMBER", "Address": "+447700900131"}}  # fmt: skip
+    late = {"LastUpdateTimestamp": "2026-05-04T08:20:00Z", "Attributes": {"wrapCode": "Band"}}
+    told = [{**record, "ContactId": f"f-{i}"} for i in range(5)]
+    file = tmp_path / "records.json"
+    file.write_text(apart.join(map(json.dumps, [{**told[0], **late}, *told, told[3]])))
+
+    report = load.add(store, file, hasher=hasher, actor="t")
+
+    assert (report.rows, report.added, report.refused) == (7, 5, 0)
+    assert report.notes == ("2 older deliveries of contacts in the same file passed over",)
+    assert sorted(c.version - c.occurred_at for c in contacts(store)) == [600] * 4 + [1200]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from analysis import facts, study
 from trials import enrolment, lifecycle, registry
 from trials.importing import deliveries
-from trials.store.tables import ArmRow, AssignmentRow, UnitRow
+from trials.store.tables import ArmRow, AssignmentRow, DeliveryRow, UnitRow
 
 UNITS = 80
 
@@ -69,3 +69,24 @@ def test_the_ladder_counts_who_was_sent_a_message_and_to_whom_it_came(
     result = study.analyse(store, study.Order(key=trial.key, sampling=False))
     rungs = {rung["rung"]: rung["counts"] for rung in result["ladder"]}
     assert (rungs["sent"], rungs["delivered"]) == (expected["sent"], expected["delivered"])
+
+
+def test_a_message_to_a_stranger_costs_no_other_of_the_same_line(store, trial, hasher, tmp_path):
+    """The API's answer is one line however many messages it tells of."""
+    with store.write() as session:
+        registry.add(session, trial, actor="test")
+        lifecycle.launch(session, trial.key, actor="test")
+    listed = tmp_path / "list.csv"
+    listed.write_text("unit,band,name,amount\n" + "".join(f"U{i},A,R,{i}\n" for i in range(12)))
+    enrolment.enrol(store, enrolment.Request(key=trial.key, path=listed), hasher=hasher, actor="t")
+    with store.read() as session:
+        digests = session.scalars(sa.select(UnitRow.digest)).all()
+    arm = trial.arms[0].key
+    references = [f"{trial.key}:{arm}:{d.hex()}" for d in (*digests, hasher.unit("x", "stranger"))]
+    answer = statuses(tmp_path / "answer.json", references, lambda _: "delivered")
+
+    report = deliveries.add(store, trial.key, answer, hasher=hasher, actor="t", keep_good_rows=True)
+
+    assert (report.rows, report.added, report.refused) == (13, 12, 1)
+    with store.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(DeliveryRow)) == 12

@@ -51,6 +51,7 @@ class _Seen:
     """What came past while staging."""
 
     rows: int = 0
+    staged: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     unusable: Counter[str] = field(default_factory=Counter)
     codes: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -206,6 +207,8 @@ def _columns(contacts: pa.RecordBatch, seen: _Seen) -> Iterator[pa.Array]:
     seen.ids.append(np.frombuffer(b"".join(digests), np.uint64)[::2].copy())
     yield pa.array(digests, pa.binary())
     yield seen.codes_of(contacts)
+    yield pa.array(range(seen.staged, seen.staged + len(digests)), pa.int64())
+    seen.staged += len(digests)
     for name in merging.AS_THEY_ARE:
         column = contacts.column(name)
         yield column.cast(pa.int8()) if name in merging.FLAGS else column

@@ -22,7 +22,7 @@ from trials.store.tables import PEOPLE
 WHOLE = ("ivr_seconds", "wait_seconds", "handle_seconds")
 FLAGS = ("handled", "resolved", "email_on_record")
 AS_THEY_ARE = (
-    "file_line", "occurred_at", "version", "channel", "line", "outcome", *WHOLE, *FLAGS,
+    "occurred_at", "version", "channel", "line", "outcome", *WHOLE, *FLAGS,
     "satisfaction", "cost", "arm",
 )  # fmt: skip
 _KINDS: dict[str, staging.Kind] = {
@@ -32,10 +32,12 @@ _KINDS: dict[str, staging.Kind] = {
 STAGED: dict[str, staging.Kind] = {
     "digest": "bytes",
     "code": "int",
+    "place": "int",
     **{name: _KINDS.get(name, "int") for name in AS_THEY_ARE},
     **dict.fromkeys(PEOPLE, "int"),
 }
-"""A staged contact; ``code`` is the number that its wrap code has in :data:`CODES`."""
+"""A staged contact; ``code`` is the number that its wrap code has in :data:`CODES`, ``place`` its
+own number in the delivery (a line of JSON may hold many contacts)."""
 CODES: dict[str, staging.Kind] = {"number": "int", "topic": "text", "code": "text"}
 SAID = (
     "occurred_at", "channel", "line", "code_id", "outcome", *FLAGS, *WHOLE, "satisfaction",
@@ -123,14 +125,14 @@ _NEW_CODES = """
     SELECT :source, topic, code FROM stage_codes WHERE true
     ON CONFLICT (source_id, topic, code) DO NOTHING"""
 _DROP_OLDER = """
-    DELETE FROM stage_contacts WHERE file_line IN (
-        SELECT file_line FROM (
-            SELECT file_line, row_number() OVER (
+    DELETE FROM stage_contacts WHERE place IN (
+        SELECT place FROM (
+            SELECT place, row_number() OVER (
                 PARTITION BY digest
-                ORDER BY (version IS NOT NULL) DESC, version DESC, file_line DESC) AS place
+                ORDER BY (version IS NOT NULL) DESC, version DESC, place DESC) AS newest
             FROM stage_contacts WHERE digest IN (
                 SELECT digest FROM stage_contacts GROUP BY digest HAVING count(*) > 1)
-        ) AS ordered WHERE place > 1)"""
+        ) AS ordered WHERE newest > 1)"""
 # Codes are joined from the few distinct ones, so that no staged row is written twice.
 _FROM = """
     (SELECT t.*, k.id AS code_id FROM stage_contacts t

@@ -110,19 +110,16 @@ def refuse_strangers(
 ) -> None:
     """Refuse rows about units that are not in the trial, and take them off the stage."""
     stranger = (
-        f"stage_{table} s WHERE NOT EXISTS ("
-        "SELECT 1 FROM units k WHERE k.trial_id = :trial AND k.digest = s.digest)"
+        f"stage_{table} WHERE NOT EXISTS (SELECT 1 FROM units k "
+        f"WHERE k.trial_id = :trial AND k.digest = stage_{table}.digest)"
     )
-    found = stages[table].query(f"SELECT s.line FROM {stranger} ORDER BY s.line", trial=trial_id)
+    found = stages[table].query(f"SELECT line FROM {stranger} ORDER BY line", trial=trial_id)
     if not found:
         return
     for (line,) in found:
         refusals.add(line, "the unit is not in this trial",
                      "load its assignment first, or check the spelling of the unit")  # fmt: skip
-    stages.connection.execute(
-        sa.text(f"DELETE FROM stage_{table} WHERE line IN (SELECT s.line FROM {stranger})"),
-        {"trial": trial_id},
-    )
+    stages.connection.execute(sa.text(f"DELETE FROM {stranger}"), {"trial": trial_id})
 
 
 _MERGE = """
