@@ -196,5 +196,5 @@ def _owner(text: str) -> str | Fault | None:
     if cells.why_nothing(clean) is not None:
         return None
     if len(clean) > cells.LONGEST_TEXT or not clean.isprintable():
-        return Fault(f"not a name of at most {cells.LONGEST_TEXT} characters")
+        return Fault(f"not a name of at most {cells.LONGEST_TEXT} characters", "shorten it")
     return clean

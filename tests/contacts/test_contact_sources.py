@@ -61,11 +61,11 @@ def test_the_plain_file_is_read_with_every_rule_a_row_breaks_named_at_once():
     assert second.handled is False
     assert second.identifiers == ()
     assert done.unusable == {"phone: withheld": 1}
-    says = {r.file_line: r.says for r in done.refused}
+    says = {r.file_line: str(r.problem()) for r in done.refused}
     assert set(says) == {4, 5}
     for part in ("channel", "wait_seconds", "contradict", "the nearest is phone"):
         assert part in says[4]
-    assert says[5] == "no occurred_at"
+    assert says[5] == "line 5: no occurred_at; give every row the time of the contact"
 
 
 def test_the_plain_file_needs_an_identifier_and_says_all_that_is_missing():
@@ -510,6 +510,9 @@ def test_a_mangled_export_gives_contacts_and_refusals_or_one_sentence(case):
             if isinstance(item, Contact):
                 assert isinstance(item.occurred_at, int)
                 repr(item).encode()
+            elif isinstance(item, Refused) and not item.left_out:
+                assert item.says
+                assert item.remedy
 
 
 PHONE, EMAIL, ACCOUNT = "07700900123", "very.private@example.uk", "CT99887766"
@@ -529,8 +532,36 @@ def test_no_refusal_ever_repeats_an_identifier_even_when_columns_are_shifted(cel
 
 def test_labels_that_hold_an_address_or_a_number_are_refused():
     header = "contact_id,occurred_at,reason,phone\n"
-    for cell in ("rang 07700 900123 again", "see jo@example.uk"):
-        _, done = read("contacts", f"{header}c1,2022-07-04 09:30,{cell},07700900123\n")
-        assert "reason" in done.refused[0].says
+    for cell in ("rang 07700 900123 again", "see jo@example.uk", "ring (01632) 960 108",
+                 "on (020) 7946 0018", "+44 (0)1632 960108", "01632.960.108", "0121/496/0123",
+                 "https://x.gov.uk/?e=k.brown%40example.org&p=1"):  # fmt: skip
+        _, done = read("contacts", f"{header}c1,2022-07-04 09:30,{cell},\n")
+        assert "reason" in done.refused[0].says, cell
+    for label in ("Council Tax 2025/26 (Band A-D)", "Bill of 01/04/2026", "Form CT-1001 (2026)"):
+        assert read("contacts", f"{header}c1,2022-07-04 09:30,{label},07700900123\n")[0], label
     _, done = read("contacts", f"{header}07700900123-1,2022-07-04 09:30,Bill,07700 900123\n")
     assert "contact_id holds the telephone number" in done.refused[0].says
+
+
+@pytest.mark.parametrize("label", ["line", "topic", "reason", "arm"])
+@pytest.mark.parametrize(
+    ("kind", "identifier", "written"),
+    [("phone", "01632 960108", "01632960108"), ("account", "CT-9988-7766", "about CT99887766"),
+     ("uprn", "10002333", "house 10002333"), ("customer", "c-55-1234", "C551234 again"),
+     ("session", "A1B2C3D4", "a1b2-c3d4"), ("unit", "ACC 7788", "acc7788")],
+)  # fmt: skip
+def test_no_label_may_carry_an_identifier_of_its_row(label, kind, identifier, written):
+    text = f"contact_id,occurred_at,{label},{kind}\nc1,2022-07-04 09:30,{written},{identifier}\n"
+    _, done = read("contacts", text)
+    ((refused),) = done.refused
+    assert label in refused.says
+    assert refused.remedy
+
+
+def test_a_line_is_the_councils_own_number_and_no_mobile():
+    header = "contact_id,occurred_at,line,phone\n"
+    for number in ("01296 395000", "0300 131 6000", "5000"):
+        assert read("contacts", f"{header}c1,2022-07-04 09:30,{number},07700900123\n")[0]
+    for number in ("07700 900124", "+447700900124"):
+        _, done = read("contacts", f"{header}c1,2022-07-04 09:30,{number},Council Tax\n")
+        assert done.refused[0].says == "line: is a mobile telephone number"

@@ -30,7 +30,9 @@ def collected(batches):
         if tables
         else intake.SCHEMA.empty_table()
     )
-    refused = sorted((r.file_line, r.says, r.left_out) for b in batches for r in b.refused)
+    refused = sorted(
+        (r.file_line, r.says, r.remedy, r.left_out) for b in batches for r in b.refused
+    )
     return table.sort_by("file_line").to_pylist(), refused
 
 
@@ -69,7 +71,7 @@ def test_a_mixed_file_comes_out_the_same_both_ways(path):
     assert fast.plan(path) is not None
     assert (rows, refused) == streamed(data)
     assert [r["contact_id"] for r in rows] == ["c1", "c2", "c4", "padded"]
-    assert {line for line, _, _ in refused} == {4, 6, 7, 9, 10, 11}
+    assert {line for line, *_ in refused} == {4, 6, 7, 9, 10, 11}
     assert rows[0]["phone"] == HASHER.digest("phone", "+447700900123")
     assert rows[0]["unit"] == HASHER.unit("tax", "U1")
     assert rows[1]["unusable"] == "phone:withheld"
@@ -164,7 +166,10 @@ CELLS = {
                     "2022-03-27 02:00:00", "1980-01-01 00:00:00", "2022-02-29 00:00:00", "", "soon", "1656927000",
                     "2022-07-04 24:00:00", "2999-01-01 00:00:00", "04/07/2022", "30/10/2022 01:20:00"],
     "channel": ["phone", "PHONE", "Chat", "", "-", "nonsense", "face to face"],
-    "reason": ["Bill", "  two  words ", "#####", "ring 07700 900123", "see jo@example.uk", "", "é"],
+    "reason": ["Bill", "  two  words ", "#####", "ring 07700 900123", "see jo@example.uk", "", "é",
+               "as 07777777777", "of (020) 7946 0000", "account CT1001"],
+    "line": ["Tax", "", "02079460000", "07700900123", "0300 131 6000"],
+    "account": ["", "CT-1001", "ct 1001", "-"],
     "outcome": ["handled", "abandoned", "ended-in-ivr", "", "other", "zzz", "call-back"],
     "handled": ["", "yes", "no", "1", "perhaps", "N/A"],
     "wait_seconds": ["", "12", "00:01:00", "-", "x", "1e9", "99999999"],

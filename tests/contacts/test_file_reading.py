@@ -42,7 +42,7 @@ def test_lines_are_counted_as_a_text_editor_counts_them():
     _, rows = rows_of(data)
     assert [r.file_line if isinstance(r, Refused) else r[0] for r in rows] == [2, 5, 6, 7, 8, 9]
     says = {r.file_line: r.says for r in rows if isinstance(r, Refused)}
-    assert says[6] == "has 1 fields where the header has 2"
+    assert says[6] == "has 1 field where the header has 2"
     assert says[7] == "has 3 fields where the header has 2"
     assert "quotation marks" in says[8]
 
@@ -115,6 +115,29 @@ def test_a_named_sheet_and_a_damaged_workbook():
         rows_of(data, Layout(sheet="Other"))
     with pytest.raises(SignpostError):
         rows_of(data[:200])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [(lambda sheet: sheet.merge_cells("A3:A4"), "rows 3 to 4 have a merged cell"),
+     (lambda sheet: sheet.__setitem__("B3", "=1+1"), "never computed"),
+     (lambda sheet: sheet.merge_cells("A1:B1"), None),
+     (lambda sheet: setattr(sheet.parent.create_sheet("Notes", 0), "sheet_state", "hidden"), None)],
+    ids=["rows merged", "formula", "title merged", "hidden sheet"],
+)  # fmt: skip
+def test_a_cell_that_only_seems_blank_is_told_and_hidden_sheets_are_not_read(trouble, says):
+    book = openpyxl.Workbook()
+    for row in (["My cases", None], ["id", "n"], ["1", 5], ["2", 6]):
+        book.active.append(row)
+    trouble(book["Sheet"])
+    out = io.BytesIO()
+    book.save(out)
+    if says is None:
+        made = sheet(io.BytesIO(out.getvalue()), Layout(skip_lines=1))
+        assert (made.header, list(made.rows)) == (("id", "n"), [(3, ["1", "5"]), (4, ["2", "6"])])
+        return
+    with pytest.raises(SignpostError, match=says):
+        sheet(io.BytesIO(out.getvalue()), Layout(skip_lines=1))
 
 
 def test_parquet_reads_like_the_csv_of_the_same_table():

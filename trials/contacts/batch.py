@@ -83,16 +83,16 @@ def _batches(rows: Sequence[Mapping[str, Any]], hasher: Hasher) -> Iterator[inta
 
 def _read(number: int, row: Mapping[str, Any], cleaner: Cleaner) -> Contact | Refused:
     if strange := [name for name in row if name not in FIELDS]:
-        return Refused(number, _strange(strange[0]), place="row")
+        return Refused(number, *_strange(strange[0]), place="row")
     if nested := [name for name, value in row.items() if isinstance(value, dict | list)]:
-        return Refused(number, f"{nested[0]} holds an object or a list", place="row")
+        return Refused(number, f"{nested[0]} holds an object or a list",
+                       "give text, a number, true, false or null", place="row")  # fmt: skip
     texts = {name: text_of(value) for name, value in row.items()}
     if not any(texts.get(name) for name in ("unit", *KINDS)):
-        return Refused(number, "has neither a unit nor an identifier", place="row")
+        return Refused(number, "has neither a unit nor an identifier",
+                       f"give unit or one of {', '.join(KINDS)}", place="row")  # fmt: skip
     return cleaner.clean(number, texts)
 
 
-def _strange(name: str) -> str:
-    guess = nearest(name, FIELDS)
-    meant = f"; did you mean {guess!r}?" if guess else ""
-    return f"holds a field that contacts do not have{meant}"
+def _strange(name: str) -> tuple[str, str]:
+    return "holds a field that contacts do not have", f"did you mean {nearest(name, FIELDS)!r}?"

@@ -17,6 +17,8 @@ from trials.contacts.record import CHANNELS, OUTCOMES, Channel, Fault, Outcome
 
 LONGEST_TEXT: Final = 200
 LONGEST_CELL: Final = 10_000
+PRINTED: Final = "remove line breaks and control characters"
+NOT_A_NUMBER: Final = Fault("not a number", "write it as 12.5")
 
 NOTHING: Final[dict[str, str]] = {
     "": "blank",
@@ -43,6 +45,8 @@ _HASHES = re.compile(r"#{2,}")
 _SHEET_ERROR = re.compile(r"#(?:REF|DIV/0|VALUE|NAME|NUM|NULL|SPILL|CALC)[!?]?", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _LONG_DIGITS = re.compile(r"(?:\d[\s\-]?){9,}")
+_PHONE = re.compile(r"(?:\+|\b0)(?:[\s()./\-–]{0,3}\d){9,}")
+_MOBILE = re.compile(r"(?:\+?44|0044|0)7[1-9]\d{8}")
 _NUMBER = re.compile(r"[+-]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,9})?")
 
 _YES: Final = frozenset({"yes", "y", "true", "t", "1", "1.0"})
@@ -124,23 +128,36 @@ def why_nothing(text: str) -> str | None:
 def words(text: str) -> str | Fault | None:
     """A short label: Unicode NFC, inner white space as single spaces.
 
-    An e-mail address, or nine digits in a row, is refused: it belongs in an identifier's column.
+    An e-mail address, nine digits in a row or a telephone number however it is spaced is refused:
+    it belongs in an identifier's column.
     """
     if why_nothing(text) is not None:
         return None
     clean = " ".join(unicodedata.normalize("NFC", text).split())
     if len(clean) > LONGEST_TEXT:
-        return Fault(f"longer than {LONGEST_TEXT} characters")
+        return Fault(f"longer than {LONGEST_TEXT} characters", "give a code or a short label")
     if not clean.isprintable():
-        return Fault("holds characters that cannot be printed")
-    if _EMAIL.search(clean) or _LONG_DIGITS.search(clean):
-        return Fault("holds what looks like an e-mail address or a telephone number")
+        return Fault("holds characters that cannot be printed", PRINTED)
+    if _identifies(clean):
+        says = "holds what looks like an e-mail address or a telephone number"
+        return Fault(says, "move it to the column of an identifier, which is hashed")
     return clean
 
 
+def _identifies(text: str) -> bool:
+    plain = re.sub("%40", "@", text)
+    return any(sign.search(plain) for sign in (_EMAIL, _LONG_DIGITS, _PHONE))
+
+
 def line(text: str) -> str | Fault | None:
-    """The council's own line or queue: a label, or one of its own telephone numbers."""
+    """The council's own line or queue: a label, or one of its own telephone numbers.
+
+    A mobile number is refused: in a shifted row it is the caller's.
+    """
     bare = re.sub(r"[\s()+-]", "", text)
+    if _MOBILE.fullmatch(bare):
+        remedy = "name the queue, or give the council's own number a name in a mapping"
+        return Fault("is a mobile telephone number", remedy)
     if bare.isascii() and bare.isdigit() and 3 <= len(bare) <= 15:
         return " ".join(text.split())
     return words(text)
@@ -153,7 +170,7 @@ def yes_no(text: str) -> bool | Fault | None:
         return True
     if bare in _NO:
         return False
-    return None if why_nothing(text) is not None else Fault("neither yes nor no")
+    return None if why_nothing(text) is not None else Fault("neither yes nor no", "write yes or no")
 
 
 def number(text: str) -> float | Fault | None:
@@ -163,17 +180,17 @@ def number(text: str) -> float | Fault | None:
     bare = text.strip().removeprefix("£").strip()
     if bare.startswith("(") and bare.endswith(")"):
         bare = f"-{bare[1:-1]}"
-    return float(bare.replace(",", "")) if _NUMBER.fullmatch(bare) else Fault("not a number")
+    return float(bare.replace(",", "")) if _NUMBER.fullmatch(bare) else NOT_A_NUMBER
 
 
 def channel(text: str) -> Channel | Fault | None:
     """One of the contract's channels, from its name or a usual word for it."""
-    return _channel(text) if len(text) <= LONGEST_TEXT else Fault("not a channel")
+    return _channel(text if len(text) <= LONGEST_TEXT else "?")
 
 
 def outcome(text: str) -> Outcome | Fault | None:
     """One of the contract's outcomes, from its name or a usual word for it."""
-    return _outcome(text) if len(text) <= LONGEST_TEXT else Fault("not an outcome")
+    return _outcome(text if len(text) <= LONGEST_TEXT else "?")
 
 
 @lru_cache(maxsize=4096)
@@ -195,5 +212,6 @@ def _choice(
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; the nearest is {known[near[0]]}" if near else ""
-    return Fault(f"not a known {what}{hint}")
+    hint = f"the nearest is {known[near[0]]}; " if near else ""
+    ours = ", ".join(CHANNELS if what == "channel" else OUTCOMES)
+    return Fault(f"not a known {what}", f"{hint}use {ours}, or map the word in a mapping")

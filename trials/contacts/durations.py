@@ -14,6 +14,7 @@ DurationUnit = Literal["s", "ms", "min"]
 LONGEST: Final = 30 * 86_400
 """Nothing in a contact takes longer than thirty days: such a value is in the wrong unit."""
 
+_NO_DURATION: Final = Fault("not a duration", "write it in seconds or as hh:mm:ss")
 _PER_SECOND: Final[dict[DurationUnit, float]] = {"s": 1.0, "ms": 1e-3, "min": 60.0}
 _CLOCK = re.compile(r"(?:(\d+)\s*(?:d|days?|\.)\s*)?(?:(\d+):)?(\d+):(\d{2})(?:[.,](\d+))?")
 _WORDS = re.compile(
@@ -32,12 +33,13 @@ def seconds(text: str, unit: DurationUnit = "s") -> int | Fault:
     A bare number is in ``unit``; two parts (``4:30``) are minutes and seconds.
     """
     if len(text) > 40:
-        return Fault("not a duration")
+        return _NO_DURATION
     value = _value(text.strip(), unit)
     if value is None:
-        return Fault("not a duration in seconds or hh:mm:ss")
+        return _NO_DURATION
     if value > LONGEST:
-        return Fault("longer than thirty days; are these milliseconds?")
+        remedy = "if these are milliseconds, say so under [units] in a mapping"
+        return Fault("longer than thirty days", remedy)
     return math.floor(value + 0.5)
 
 

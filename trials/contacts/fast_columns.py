@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 
 from trials.contacts import cells, durations
 from trials.contacts.record import HANDLED_BY, Fault
-from trials.contacts.rows import LONGEST_ID, holds_email, holds_phone
-from trials.people.identifiers import DIGEST_BYTES, Hasher, Kind, normalise
+from trials.contacts.rows import (
+    FEW_DIGITS,
+    LABELS,
+    LONGEST_ID,
+    holds_email,
+    holds_identifier,
+    holds_phone,
+)
+from trials.people.identifiers import DIGEST_BYTES, KINDS, Hasher, Kind, normalise
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -73,7 +80,22 @@ def unsound_ids(raw: pa.RecordBatch) -> Mask:
         odd |= _holding(raw, "phone", many, holds_phone)
     if "email" in raw.schema.names:
         odd |= _holding(raw, "email", _may_hold_email(raw), holds_email)
-    return np.asarray(odd, dtype=bool)
+    return np.asarray(odd | telling_labels(raw), dtype=bool)
+
+
+def telling_labels(raw: pa.RecordBatch) -> Mask:
+    """The rows with a label that carries an identifier of the same row."""
+    odd = np.zeros(raw.num_rows, dtype=bool)
+    kinds = [kind for kind in (*KINDS, "unit") if kind in raw.schema.names]
+    for name in (name for name in LABELS if name in raw.schema.names):
+        coded = raw[name].dictionary_encode()
+        some = [bool(FEW_DIGITS.search(text)) for text in coded.dictionary.to_pylist()]
+        which = np.flatnonzero(np.array(some, dtype=bool)[coded.indices.to_numpy()])
+        if len(which):
+            rows = raw.select([name, *kinds]).take(pa.array(which)).to_pylist()
+            odd[which] |= [any(holds_identifier(row[name], k, row[k]) for k in kinds)
+                           for row in rows]  # fmt: skip
+    return odd
 
 
 def _may_hold_email(raw: pa.RecordBatch) -> Mask:
@@ -208,7 +230,7 @@ def units(column: pa.Array, hasher: Hasher, scope: str) -> tuple[pa.Array, Mask]
         if cells.why_nothing(clean) is not None:
             return None
         if len(clean) > LONGEST_ID or not clean.isprintable():
-            return Fault("too long or not printable")
+            return Fault("too long or not printable", "told by the streaming reader")
         return hasher.unit(scope, clean)
 
     return by_value(column, read, DIGEST)

@@ -37,8 +37,10 @@ def _loaded(line: int, text: bytes) -> Value | Refused:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        return Refused(line, "not valid JSON")
-    return (line, value) if isinstance(value, dict) else Refused(line, "not a JSON object")
+        return Refused(line, "not valid JSON", "export it again; the record may be cut short")
+    if isinstance(value, dict):
+        return line, value
+    return Refused(line, "not a JSON object", "give one object for each record")
 
 
 def _no_constant(name: str) -> Any:
@@ -81,7 +83,14 @@ class _Braces:
         yield from self._scan(raw, number)
         if len(self._held) > LARGEST_VALUE:
             says = "one record is larger than 64 MB"
-            raise Invalid("the file", [Problem(f"line {self._start}", says, "", self._start)])
+            raise Invalid(
+                "the file",
+                [
+                    Problem(
+                        f"line {self._start}", says, "export records, not one document", self._start
+                    )
+                ],
+            )
 
     def _is_cut_short(self, raw: bytes) -> bool:
         """Whether ``raw`` starts a new record although the last one has not ended.

@@ -24,7 +24,7 @@ from trials.contacts.mapping import ColumnMapping
 from trials.contacts.merging import Merged
 from trials.contacts.reading import opened
 from trials.contacts.record import Refused
-from trials.contacts.sources import READERS, identify, plain, wrap_codes
+from trials.contacts.sources import ELSEWHERE, READERS, TITLES, identify, plain, wrap_codes
 from trials.contacts.sources.common import USUAL
 from trials.definition.near import nearest
 from trials.errors import Invalid, NotFound, Problem
@@ -94,16 +94,22 @@ def add(
         NotFound: the source is not known.
     """
     fingerprint = files.fingerprint(path)
-    name, batches = _reader(path, source, hasher)
     with store.read() as session:
         earlier = ledger.seen_before(
             session, trial_id=None, kind="contacts", fingerprint=fingerprint
         )
     if earlier is not None:
         return ledger.repeated(earlier, path.name)
-    delivery = Delivery(name, path.name, fingerprint)
-    return take(store, delivery, batches, actor=actor, keep_good_rows=keep_good_rows,
-                progress=progress)  # fmt: skip
+    if path.stat().st_size == 0:
+        raise Invalid(path.name, [Problem("", "the file is empty", "export it again")])
+    try:
+        name, batches = _reader(path, source, hasher)
+        return take(store, Delivery(name, path.name, fingerprint), batches, actor=actor,
+                    keep_good_rows=keep_good_rows, progress=progress)  # fmt: skip
+    except Invalid as refused:
+        if refused.what not in {"the file", "the contacts file"}:
+            raise
+        raise Invalid(path.name, refused.problems, refused.remedy) from None
 
 
 def take(
@@ -156,18 +162,19 @@ def _reader(path: Path, source: str | None, hasher: Hasher) -> tuple[str, Iterat
 
 def _source_of(path: Path, source: str | None) -> str:
     if source is not None and source not in READERS:
+        if source in ELSEWHERE:
+            raise NotFound(f"{TITLES[source]} hold no contacts", ELSEWHERE[source])
         guess = nearest(source, READERS)
         raise NotFound(f"there is no source called {source!r}", f"did you mean {guess!r}?")
     if source is not None:
         return source
     with opened(path) as stream:
         name = identify(stream)
-    if name is None or name not in READERS:
-        says = (
-            f"{path.name} is a {name} export, which holds no contacts"
-            if name
-            else (f"{path.name} is not the export of a system that is known by its columns")
-        )
+    if name in ELSEWHERE:
+        says = f"{path.name} holds {TITLES[name]}, in which there are no contacts"
+        raise NotFound(says, ELSEWHERE[name])
+    if name is None:
+        says = f"{path.name} is not the export of a system that is known by its columns"
         known = ", ".join(READERS)
         raise NotFound(says, f"name it with --source ({known}), or give a mapping file")
     return name
@@ -197,7 +204,7 @@ def _refuse(refused: Refused, refusals: Refusals, seen: _Seen) -> None:
     if refused.left_out:
         seen.left_out[refused.says] += 1
     else:
-        refusals.add(refused.file_line, refused.says, place=refused.place)
+        refusals.add(refused.file_line, refused.says, refused.remedy, place=refused.place)
 
 
 def _columns(contacts: pa.RecordBatch, seen: _Seen) -> Iterator[pa.Array]:

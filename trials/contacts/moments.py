@@ -60,10 +60,12 @@ _MONTHS: Final = (
 )
 _EPOCH_UNITS: Final = {10: 1, 13: 1_000, 16: 1_000_000}
 
-_NOT_A_TIME: Final = Fault("not a date and time that can be read")
-_TOO_EARLY: Final = Fault("before 1990")
-_FUTURE: Final = Fault("in the future")
-_SERIAL: Final = Fault("a spreadsheet's serial number; format the column as date and time")
+_NOT_A_TIME: Final = Fault(
+    "not a date and time that can be read", "write it as 2026-04-30 14:05:00"
+)
+_TOO_EARLY: Final = Fault("before 1990", "correct the year")
+_FUTURE: Final = Fault("in the future", "correct the year, or the order of day and month")
+_SERIAL: Final = Fault("a spreadsheet's serial number", "format the column as date and time")
 
 
 class Moments:
@@ -110,7 +112,9 @@ class Moments:
         match = _ISO.fullmatch(text) or _NUMERIC.fullmatch(text)
         match = match or _NAMED.fullmatch(text) or _COMPACT.fullmatch(text)
         if match is None:
-            return _SERIAL if re.fullmatch(r"[34567]\d{4}(\.\d+)?", text) else _NOT_A_TIME
+            return (
+                _SERIAL if re.fullmatch(r"[34567]\d{4}(\.\d+)?( 0?\.\d+)?", text) else _NOT_A_TIME
+            )
         try:
             return self._wall(match.groupdict(), zulu=text.endswith("Z"))
         except (ValueError, OverflowError, KeyError):

@@ -21,6 +21,7 @@ from trials.contacts.record import Refused
 from trials.contacts.sheets import AS_SEEN, Layout, Row, Sheet, unreadable
 from trials.contacts.workbooks import parquet, workbook
 from trials.errors import Invalid, Problem, SignpostError, Unavailable
+from trials.plurals import counted
 
 Shape = Literal["text", "xlsx", "parquet"]
 
@@ -108,7 +109,8 @@ def checked(made: Sheet) -> Sheet:
     """
     names = [fold(name) for name in made.header if fold(name)]
     if not names:
-        raise Invalid("the file", [Problem("header", "there is no header row", "", 1)])
+        says, remedy = "there is no header row", "export it again with the names of its columns"
+        raise Invalid("the file", [Problem("header", says, remedy, 1)])
     twice = sorted({position for position, n in enumerate(names) if names.index(n) != position})
     if twice:
         says = f"the column in position {twice[0] + 1} has the name of an earlier one"
@@ -134,9 +136,13 @@ def delimited(stream: IO[bytes], layout: Layout) -> Sheet:
         header = next(reader, [])
     except csv.Error:
         raise Invalid(
-            "the file", [Problem("header", "the header row cannot be read as CSV", "", 1)]
+            "the file",
+            [Problem("header", "the header row cannot be read as CSV", "export it again", 1)],
         ) from None
     names = tuple(_clean(name) for name in header)
+    if any("\0" in name for name in names):
+        says = "the file is not UTF-8 text (UTF-16 without its mark, perhaps)"
+        raise SignpostError(says, "save it as CSV UTF-8")
     return Sheet(names, _records(reader, lines, width=len(names)))
 
 
@@ -211,24 +217,26 @@ def _records(reader: Iterator[list[str]], lines: _Lines, *, width: int) -> Itera
         except StopIteration:
             return
         except csv.Error as failure:
-            yield Refused(start, _csv_says(str(failure)))
+            yield Refused(start, *_csv_says(str(failure)))
             continue
         if cells:
             yield _record(start, cells, width)
 
 
-def _csv_says(failure: str) -> str:
+def _csv_says(failure: str) -> tuple[str, str]:
     if "field limit" in failure:
-        return "a field is too long; a closing quotation mark may be missing"
+        return "a field is too long", "look for a closing quotation mark that is missing"
     if "end of data" in failure:
-        return "the file ends within quotation marks"
-    return "quotation marks are not as CSV wants them"
+        return "the file ends within quotation marks", "close them, or export the file again"
+    return "quotation marks are not as CSV wants them", "double those within a cell"
 
 
 def _record(start: int, cells: list[str], width: int) -> Row | Refused:
     if len(cells) != width:
         if len(cells) < width or any(cells[width:]):
-            return Refused(start, f"has {len(cells)} fields where the header has {width}")
+            says = f"has {counted(len(cells), 'field')} where the header has {width}"
+            return Refused(start, says, "put quotes around cells that hold the separator, or "
+                           "export the file again if it was cut short")  # fmt: skip
         del cells[width:]
     fault = unreadable(cells)
-    return (start, cells) if fault is None else Refused(start, fault)
+    return (start, cells) if fault is None else Refused(start, fault.says, fault.remedy)

@@ -88,24 +88,27 @@ class Refused:
     """A row that did not become a record, and why.
 
     ``left_out`` rows are sound but do not belong in the log (an outbound call, a leg of an
-    earlier contact); the others break a rule. ``says`` never repeats what a cell held.
+    earlier contact); the others break a rule, and ``remedy`` says what to do about it. Neither
+    text ever repeats what a cell held.
     """
 
     file_line: int
     says: str
+    remedy: str = ""
     left_out: bool = False
     place: str = "line"
 
     def problem(self) -> Problem:
         """The same as a :class:`~trials.errors.Problem`."""
-        return Problem(f"{self.place} {self.file_line}", self.says, line=self.file_line)
+        return Problem(f"{self.place} {self.file_line}", self.says, self.remedy, self.file_line)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why one cell cannot be used; ``says`` never repeats the cell."""
+    """Why one cell cannot be used, and what to do; neither text ever repeats the cell."""
 
     says: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

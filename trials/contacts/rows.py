@@ -36,7 +36,17 @@ FIELDS: Final[tuple[str, ...]] = (
 )  # fmt: skip
 """Every field that a source may fill."""
 
+LABELS: Final = ("line", "topic", "reason", "arm")
+"""Fields that are kept as they are written."""
+
 LONGEST_ID: Final = 200
+SHORTEST_HELD: Final = 6
+LONGEST_TIME: Final = 60
+OWN_ID: Final = "use the id that the system gave the contact"
+_NO_ID: Final = Fault(
+    "no contact_id", f"{OWN_ID}; where it gives none, set derive_ids in a mapping"
+)
+FEW_DIGITS: Final = re.compile(r"(?:\d\D*){4}")
 _NINE_DIGITS = re.compile(r"(?:\d[\s()+-]*){9}")
 _NO_DIGIT = re.compile(r"\D")
 _PHONE_MARKS = re.compile(r"[\s()+-]")
@@ -71,7 +81,7 @@ class Cleaner:
 
     def clean(self, file_line: int, row: Mapping[str, str]) -> Contact | Refused:
         """The contact that ``row`` (field name → text of the cell) describes."""
-        faults: list[str] = []
+        faults: list[Fault] = []
         values = self._plain(row, faults)
         values["contact_id"] = self._contact_id(row.get("contact_id", ""), faults)
         values["occurred_at"] = _moment(self.moments, row, "occurred_at", faults)
@@ -82,10 +92,12 @@ class Cleaner:
         _keep_apart(values["contact_id"], row, faults)
         _agree(values, faults)
         if faults:
-            return Refused(file_line, "; ".join(faults), place=self.place)
+            says = "; ".join(fault.says for fault in faults)
+            remedy = "; ".join(dict.fromkeys(fault.remedy for fault in faults))
+            return Refused(file_line, says, remedy, place=self.place)
         return Contact(file_line=file_line, identifiers=found, unusable=unusable, **values)
 
-    def _plain(self, row: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    def _plain(self, row: Mapping[str, str], faults: list[Fault]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, read in WORDS.items():
             if text := row.get(name):
@@ -97,14 +109,15 @@ class Cleaner:
                 values[name] = _kept(name, done, faults)
         return values
 
-    def _contact_id(self, text: str, faults: list[str]) -> str:
+    def _contact_id(self, text: str, faults: list[Fault]) -> str:
         clean = text.strip()
         if not clean and not self._derive_ids:
-            faults.append("no contact_id")
+            faults.append(_NO_ID)
         if len(clean) > LONGEST_ID:
-            faults.append(f"contact_id is longer than {LONGEST_ID} characters")
+            faults.append(Fault(f"contact_id is longer than {LONGEST_ID} characters", OWN_ID))
         elif not clean.isprintable():
-            faults.append("contact_id holds characters that cannot be printed")
+            says = "contact_id holds characters that cannot be printed"
+            faults.append(Fault(says, cells.PRINTED))
         return clean
 
     def _identifiers(
@@ -124,38 +137,43 @@ class Cleaner:
         return tuple(found), tuple(unusable)
 
 
-def _moment(moments: Moments, row: Mapping[str, str], name: str, faults: list[str]) -> int | None:
+def _moment(moments: Moments, row: Mapping[str, str], name: str, faults: list[Fault]) -> int | None:
     text = row.get(name, "")
     if cells.why_nothing(text) is not None:
-        faults.append(f"no {name}")
+        faults.append(Fault(f"no {name}", "give every row the time of the contact"))
         return None
-    done = moments.read(text) if len(text) <= 60 else Fault("not a date and time")
+    done = moments.read(text if len(text) <= LONGEST_TIME else "")
     value: int | None = _kept(name, done, faults)
     return value
 
 
-def _kept(name: str, value: Any, faults: list[str]) -> Any:
+def _kept(name: str, value: Any, faults: list[Fault]) -> Any:
     if isinstance(value, Fault):
-        faults.append(f"{name}: {value.says}")
+        faults.append(Fault(f"{name}: {value.says}", value.remedy))
         return None
     return value
 
 
-def _unit(text: str, faults: list[str]) -> str | None:
+def _unit(text: str, faults: list[Fault]) -> str | None:
     clean = text.strip()
     if cells.why_nothing(clean) is not None:
         return None
     if len(clean) > LONGEST_ID or not clean.isprintable():
-        faults.append("unit is too long or holds characters that cannot be printed")
+        says = "unit is too long or holds characters that cannot be printed"
+        faults.append(Fault(says, "write the unit as the trial's list has it"))
     return clean
 
 
-def _keep_apart(contact_id: str, row: Mapping[str, str], faults: list[str]) -> None:
+def _keep_apart(contact_id: str, row: Mapping[str, str], faults: list[Fault]) -> None:
     """The contact's id is stored as it is, so it must not carry the caller's number or address."""
     if holds_email(contact_id, row.get("email", "")):
-        faults.append("contact_id holds the e-mail address; it must be the system's own id")
+        faults.append(Fault("contact_id holds the e-mail address", OWN_ID))
     if holds_phone(contact_id, row.get("phone", "")):
-        faults.append("contact_id holds the telephone number; it must be the system's own id")
+        faults.append(Fault("contact_id holds the telephone number", OWN_ID))
+    for name in LABELS:
+        label = row.get(name, "")
+        if label and any(holds_identifier(label, k, row.get(k, "")) for k in (*KINDS, "unit")):
+            faults.append(Fault(f"{name}: holds an identifier of its row", "leave it out there"))
 
 
 def holds_email(contact_id: str, email: str) -> bool:
@@ -172,7 +190,21 @@ def holds_phone(contact_id: str, phone: str) -> bool:
     return len(digits) == 9 and digits in _PHONE_MARKS.sub("", contact_id)
 
 
-def _agree(values: dict[str, Any], faults: list[str]) -> None:
+def holds_identifier(label: str, kind: str, text: str) -> bool:
+    """Whether a label carries an identifier of its row, however either is spaced.
+
+    Labels with fewer than four digits are not looked at: what identifies somebody by letters alone
+    is an e-mail address, which no label may hold anyhow.
+    """
+    if not text or not FEW_DIGITS.search(label):
+        return False
+    if kind == "phone":
+        return holds_phone(label, text)
+    bare = cells.fold(text)
+    return len(bare) >= SHORTEST_HELD and bare in cells.fold(label)
+
+
+def _agree(values: dict[str, Any], faults: list[Fault]) -> None:
     """Fill ``handled`` from the outcome, and refuse a row in which the two contradict."""
     outcome: Outcome | None = values.get("outcome")
     if outcome is None:
@@ -181,7 +213,8 @@ def _agree(values: dict[str, Any], faults: list[str]) -> None:
     if values.get("handled") is None:
         values["handled"] = implied
     elif _contradict(outcome, handled=bool(values["handled"])):
-        faults.append("outcome and handled contradict each other")
+        says = "outcome and handled contradict each other"
+        faults.append(Fault(says, "correct one of the two"))
 
 
 def _contradict(outcome: Outcome, *, handled: bool) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trials.contacts.cells import LONGEST_CELL, fold
-from trials.contacts.record import Refused
+from trials.contacts.record import Fault, Refused
 
 Row = tuple[int, list[str]]
 
@@ -38,14 +38,15 @@ class Layout:
 AS_SEEN: Final = Layout()
 
 
-def unreadable(cells: Sequence[str]) -> str | None:
+def unreadable(cells: Sequence[str]) -> Fault | None:
     """Why a row's cells cannot be used as text, or ``None``."""
     joined = "".join(cells)
     if not joined.isascii():
         if any("\udc80" <= c <= "\udcff" for c in joined):
-            return "not UTF-8 (Windows-1252, perhaps); save the file as CSV UTF-8"
+            return Fault("not UTF-8 (Windows-1252, perhaps)", "save the file as CSV UTF-8")
         if any("\ud800" <= c <= "\udfff" for c in joined):
-            return "holds half a character"
+            return Fault("holds half a character", "export the file again")
     if len(joined) > LONGEST_CELL and any(len(c) > LONGEST_CELL for c in cells):
-        return f"a field is longer than {LONGEST_CELL:,} characters"
+        says = f"a field is longer than {LONGEST_CELL:,} characters"
+        return Fault(says, "leave free text out of the export")
     return None

@@ -162,7 +162,7 @@ def _reason(row: tuple[int, list[str]], at: Mapping[str, int], place: str) -> Re
     if start and end and end < start:
         faults.append("valid_to is before valid_from")
     if faults:
-        return Refused(line, "; ".join(faults), place=place)
+        return Refused(line, "; ".join(faults), "correct the row", place=place)
     return Reason(
         source=get["source"], code=get["code"], reason=get["reason"], category=category,
         avoidable_share=share, valid_from=start, valid_to=end,

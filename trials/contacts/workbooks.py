@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any, Final
 
-from trials.contacts.record import Refused
+from trials.contacts.record import Fault, Refused
 from trials.contacts.sheets import Layout, Row, Sheet, unreadable
 from trials.errors import SignpostError
+from trials.plurals import counted
+
+_NOT_COMPUTED: Final = re.compile(
+    rb"<c( [^<>]*)><f(?:[^<>]*/>|[^<>]*>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>"
+)
+_MERGED: Final = re.compile(rb'<mergeCell ref="[A-Z]+(\d+):[A-Z]+(\d+)"')
+_OVERLAP: Final = 10_000
 
 LARGEST_UNPACKED: Final = 512 << 20
 """A workbook that unpacks to more than this is refused before it is opened."""
@@ -22,14 +30,17 @@ LARGEST_TEXTS: Final = 128 << 20
 
 
 def workbook(stream: IO[bytes], layout: Layout) -> Sheet:
-    """The first worksheet (or ``layout.sheet``) with its first non-empty row as the header.
+    """The first visible worksheet (or ``layout.sheet``) with its first non-empty row as the header.
 
     Raises:
         SignpostError: it is not a workbook, is damaged, or has no such sheet.
     """
     _check_size(stream)
-    rows = _numbered(_cells(stream, layout.sheet))
+    page = _page(stream, layout.sheet)
+    rows = _numbered(_cells(page))
     first = next(itertools.islice(rows, layout.skip_lines, None), None)
+    if first is not None:
+        _check_sheet(stream, page, first[0])
     header = tuple(" ".join(cell.split()) for cell in first[1]) if first else ()
     while header and not header[-1]:
         header = header[:-1]
@@ -54,25 +65,57 @@ def _damaged() -> SignpostError:
     return SignpostError("the workbook is damaged or not an XLSX file", "save it again as XLSX")
 
 
-def _cells(stream: IO[bytes], name: str | None) -> Iterator[list[str]]:
-    """Rows of texts. Whatever the XML inside makes openpyxl raise means a damaged workbook."""
+def _page(stream: IO[bytes], name: str | None) -> Any:
+    """The sheet to read. Whatever the XML makes openpyxl raise means a damaged workbook."""
     from openpyxl import load_workbook
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             book = load_workbook(stream, read_only=True, data_only=True)
-        except Exception:  # noqa: BLE001 - openpyxl passes on whatever a damaged part raises
-            raise _damaged() from None
-        if name is not None and name not in book.sheetnames:
-            raise SignpostError("the workbook has no sheet of the name the mapping gives")
-        try:
-            page = book[name] if name is not None else book.worksheets[0]
-            page.reset_dimensions()
+        page = _first(book) if name is None or name not in book.sheetnames else book[name]
+        page.reset_dimensions()
+    except Exception:  # noqa: BLE001 - openpyxl passes on whatever a damaged part raises
+        raise _damaged() from None
+    if name is not None and page.title != name:
+        raise SignpostError("the workbook has no sheet of the name the mapping gives",
+                            "correct sheet in the mapping")  # fmt: skip
+    return page
+
+
+def _cells(page: Any) -> Iterator[list[str]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             for row in page.rows:
                 yield [_text(cell.value, cell.number_format) for cell in row]
-        except Exception:  # noqa: BLE001 - as above
-            raise _damaged() from None
+    except Exception:  # noqa: BLE001 - as above
+        raise _damaged() from None
+
+
+def _check_sheet(stream: IO[bytes], page: Any, header: int) -> None:
+    """Refuse what reads as a blank cell and is none: formulas never computed, merged rows.
+
+    openpyxl tells neither when it reads row by row, so the sheet's XML is looked through.
+    """
+    with zipfile.ZipFile(stream) as package, package.open(page._worksheet_path) as part:  # noqa: SLF001 - the only name that openpyxl has for it
+        tail = b""
+        while block := part.read(1 << 20):
+            text = tail + block
+            if any(b't="str"' not in cell[1] for cell in _NOT_COMPUTED.finditer(text)):
+                raise SignpostError("the workbook has formulas whose values were never computed",
+                                    "open it, save it again and then hand it in")  # fmt: skip
+            for merged in _MERGED.finditer(text):
+                if header < int(merged[1]) < int(merged[2]):
+                    says = f"the rows {int(merged[1])} to {int(merged[2])} have a merged cell"
+                    raise SignpostError(says, "unmerge it and fill each of the rows")
+            tail = text[-_OVERLAP:]
+
+
+def _first(book: Any) -> Any:
+    """The first sheet that somebody sees who opens the workbook."""
+    seen = [page for page in book.worksheets if page.sheet_state == "visible"]
+    return (seen or book.worksheets)[0]
 
 
 def _numbered(rows: Iterable[list[str]]) -> Iterator[Row]:
@@ -84,11 +127,16 @@ def _numbered(rows: Iterable[list[str]]) -> Iterator[Row]:
 def _fitted(rows: Iterator[Row], width: int) -> Iterator[Row | Refused]:
     for number, cells in rows:
         if any(cells[width:]):
-            yield Refused(number, f"has cells beyond the {width} named columns", place="row")
+            says = f"has cells beyond the {counted(width, 'named column')}"
+            yield Refused(number, says, "name their columns or clear them", place="row")
             continue
         fitted = [*cells[:width], *[""] * (width - len(cells))]
         fault = unreadable(fitted)
-        yield (number, fitted) if fault is None else Refused(number, fault, place="row")
+        yield (number, fitted) if fault is None else _refused(number, fault)
+
+
+def _refused(number: int, fault: Fault) -> Refused:
+    return Refused(number, fault.says, fault.remedy, place="row")
 
 
 def _text(value: Any, number_format: str | None = None) -> str:
@@ -148,7 +196,7 @@ def _parquet_rows(file: Any) -> Iterator[Row | Refused]:
                 number += 1
                 cells = [_parquet_text(value) for value in values]
                 fault = unreadable(cells)
-                yield (number, cells) if fault is None else Refused(number, fault, place="row")
+                yield (number, cells) if fault is None else _refused(number, fault)
     except (pa.ArrowException, OSError, ValueError, OverflowError):
         raise SignpostError("the Parquet file is damaged", "export it again") from None
 

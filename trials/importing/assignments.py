@@ -141,8 +141,8 @@ def _read(
         return None
     arm = reading.arms.get(row[reading.arm].strip())
     if arm is None:
-        refuse(line, f"the arm {row[reading.arm][:64]!r} is not one of the trial's",
-               f"did you mean {nearest(row[reading.arm], reading.arms)!r}?")  # fmt: skip
+        refuse(line, "the arm is not one of the trial's",
+               f"did you mean {nearest(row[reading.arm][:64], reading.arms)!r}?")  # fmt: skip
         return None
     try:
         at = _moment(row, reading.assigned_at)

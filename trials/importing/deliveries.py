@@ -53,9 +53,8 @@ def add(
             if one.trial != key or one.unit is None:
                 told["of other messages"] += 1
             elif one.arm not in arms:
-                refusals.add(
-                    one.file_line, "the arm of the reference is not one of the trial's", ""
-                )
+                refusals.add(one.file_line, "the arm of the reference is not one of the trial's",
+                             f"use one of {', '.join(arms)}")  # fmt: skip
             else:
                 unit = bytes.fromhex(one.unit)
                 messages.append((one.file_line, unit, _number(one, hasher), one.rung,
@@ -114,7 +113,7 @@ def _read(path: Path, refusals: Refusals) -> tuple[list[Delivery], int]:
     with opened(path) as stream:
         for count, item in enumerate(notify.read(stream), 1):  # noqa: B007 - the last is the count
             if isinstance(item, Refused):
-                refusals.add(item.file_line, item.says, "")
+                refusals.add(item.file_line, item.says, item.remedy)
             else:
                 found.append(item)
     return found, count

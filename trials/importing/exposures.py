@@ -99,8 +99,8 @@ def _read(line: int, row: files.Row, reading: _Reading) -> tuple[object, ...] | 
         return None
     named = row[reading.arm].strip() if reading.arm is not None else ""
     if named and named not in reading.arms:
-        refuse(line, f"the arm {named[:64]!r} is not one of the trial's",
-               f"did you mean {nearest(named, reading.arms)!r}?")  # fmt: skip
+        refuse(line, "the arm is not one of the trial's",
+               f"did you mean {nearest(named[:64], reading.arms)!r}?")  # fmt: skip
         return None
     return line, reading.hasher.unit(reading.scope, unit), at, reading.arms.get(named)
 

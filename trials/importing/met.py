@@ -109,7 +109,7 @@ def _row(
     item: Item, arms: dict[str, int], hasher: Hasher, refusals: Refusals, passed: Counter[str]
 ) -> tuple[object, ...] | None:
     if isinstance(item, Refused) and not item.left_out:
-        refusals.add(item.file_line, item.says, place=item.place)
+        refusals.add(item.file_line, item.says, item.remedy, place=item.place)
     elif isinstance(item, Refused):
         passed[item.says] += 1
     elif isinstance(item, Passed):

@@ -194,8 +194,8 @@ def _read(line: int, row: files.Row, reading: _Reading) -> Iterator[tuple[object
     digest = reading.hasher.unit(reading.scope, unit)
     for name, text in reading.cells(row):
         if name not in reading.metrics:
-            refuse(line, f"the metric {name[:64]!r} is not one of the trial's",
-                   f"did you mean {nearest(name, reading.metrics)!r}?")  # fmt: skip
+            refuse(line, "the metric is not one of the trial's",
+                   f"did you mean {nearest(name[:64], reading.metrics)!r}?")  # fmt: skip
         elif text.casefold() in MISSING:
             yield None
         else:

@@ -80,7 +80,7 @@ def excluded_until(session: Session, trial_id: int) -> int:
 def _sound(rows: Iterable[Row | Refused], refusals: Refusals) -> Iterator[Row]:
     for row in rows:
         if isinstance(row, Refused):
-            refusals.add(row.file_line, row.says)
+            refusals.add(row.file_line, row.says, row.remedy)
         else:
             yield row
 
@@ -95,11 +95,11 @@ def _of(
         text = cells[at[kind]].strip()
         written = normalise(kind, text) if text else None
         if isinstance(written, Refusal):
-            refusals.add(line, f"{kind}: {written.says}")
+            refusals.add(line, f"{kind}: {written.says}", "correct the cell or leave it blank")
         elif written is not None:
             found.append((kind, link_number(hasher.digest(kind, written)), note))
     if not found and all(not cells[at[kind]].strip() for kind in kinds):
-        refusals.add(line, "holds no identifier")
+        refusals.add(line, "holds no identifier", f"give one of {', '.join(kinds)}")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,14 @@ from typing import Any
 import click
 
 from trials.contacts import load, reasons
+from trials.errors import Problem
 from trials.importing import assignments, deliveries, exposures, met, outcomes
 from trials.importing.ledger import Report
 from trials.people import bulk
 from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, progress, say
+
+MOST_SHOWN = 100
 
 
 @click.group(name="import")
@@ -48,8 +51,18 @@ def told(report: Report) -> str:
     parts += [f"{report.refused:,} refused"] if report.refused else []
     lines = [f"Imported {counted(report.rows, 'row')} of {report.kind}: {', '.join(parts)}"]
     lines += [note[0].upper() + note[1:] for note in report.notes]
-    lines += [f"  {problem}" for problem in report.problems[:20]]
+    lines += refused_rows(report.problems, report.refused)
     return "\n".join(lines)
+
+
+def refused_rows(problems: Sequence[Problem], count: int) -> list[str]:
+    """The rows that were refused, as far as a screen holds them, and where the others are."""
+    shown = problems[:MOST_SHOWN]
+    lines = [f"  {problem}" for problem in shown]
+    if count > len(shown):
+        held = " lists them" if count == len(problems) else f" lists the first {len(problems):,}"
+        lines.append(f"  … and {count - len(shown):,} more (--json{held})")
+    return lines
 
 
 def document(key: str, report: Report) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from trials.armfiles import Format
 from trials.importing.ledger import Report
 from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, progress, say
+from web.cli.importing import refused_rows
 
 
 @click.group()
@@ -50,7 +51,7 @@ def told(report: Report) -> str:
     lines += [f"  excluded, {why}: {n:,}" for why, n in report.detail["excluded"].items()]
     if report.refused:
         lines.append(f"  refused: {report.refused:,}")
-        lines += [f"    {problem}" for problem in report.problems[:20]]
+        lines += [f"  {row}" for row in refused_rows(report.problems, report.refused)]
     lines += [note[0].upper() + note[1:] for note in report.notes]
     lines += [f"Wrote {name}" for name in report.detail.get("files", [])]
     return "\n".join(lines)

@@ -54,6 +54,15 @@ TITLES: Final[dict[str, str]] = {
 } | {name: saved.title for name, saved in wrap_codes.BUILT_IN.items()}  # fmt: skip
 TITLES[google_analytics.TOTALS_NAME] = google_analytics.TOTALS_TITLE
 
+ELSEWHERE: Final[dict[str, str]] = {
+    script_paths.NAME: "show them with 'signpost drop-off FILE'",
+    google_analytics.NAME: "take them in with 'signpost import exposures KEY FILE --source ga4'",
+    google_analytics.TOTALS_NAME: "export the events instead of the counts, for "
+                                  "'signpost import exposures KEY FILE --source ga4'",
+    notify.NAME: "take them in with 'signpost import deliveries KEY FILE'",
+}  # fmt: skip
+"""What to do with an export that is known and holds no contacts, by its source."""
+
 
 class Signature(NamedTuple):
     """The columns (folded) or JSON keys by which an export is known."""
@@ -94,7 +103,7 @@ def reader(source: str) -> Reader:
     if source in READERS:
         return READERS[source]
     if source in TITLES:
-        raise NotFound(f"{TITLES[source]} hold no contacts", "import them under their own command")
+        raise NotFound(f"{TITLES[source]} hold no contacts", ELSEWHERE[source])
     raise NotFound("there is no source of that name", f"use one of {', '.join(sorted(READERS))}")
 
 
@@ -132,4 +141,14 @@ def _of_json(value: dict[str, Any]) -> str | None:
     return _best(_JSON, keys)
 
 
-__all__ = ["READERS", "TITLES", "USUAL", "ReadOptions", "Reader", "detect", "identify", "reader"]
+__all__ = [
+    "ELSEWHERE",
+    "READERS",
+    "TITLES",
+    "USUAL",
+    "ReadOptions",
+    "Reader",
+    "detect",
+    "identify",
+    "reader",
+]

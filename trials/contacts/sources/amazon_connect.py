@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 from trials.contacts.json_values import objects
 from trials.contacts.record import Contact, Outcome, Refused
 from trials.contacts.rows import Cleaner
-from trials.contacts.sources.common import USUAL, ReadOptions, text_of, within
+from trials.contacts.sources.common import USUAL, ReadOptions, numbered, text_of, within
 
 NAME: Final = "amazon-connect"
 TITLE: Final = "Amazon Connect contact records"
@@ -34,12 +34,12 @@ def read(stream: IO[bytes], options: ReadOptions = USUAL) -> Iterator[Contact | 
         SignpostError: the stream cannot be read at all.
     """
     cleaner = Cleaner(region=options.region)
+    line = place = 0
     for item in objects(stream):
-        if isinstance(item, Refused):
-            yield item
-            continue
-        number, record = item
-        yield _contact(number, record, cleaner, options)
+        number = item.file_line if isinstance(item, Refused) else item[0]
+        line, place = number, place + 1 if number == line else 1
+        done = item if isinstance(item, Refused) else _contact(number, item[1], cleaner, options)
+        yield numbered(done, "record", place) if place > 1 else done
 
 
 def _contact(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, Final
 
 from trials.contacts.reading import told
+from trials.contacts.record import Contact, Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,13 @@ def within(record: Any, *path: str) -> Any:
             return None
         record = record.get(name)
     return record
+
+
+def numbered(item: Contact | Refused, what: str, number: int) -> Contact | Refused:
+    """``item``, its refusal naming which record of a line it was: one line may hold them all."""
+    if isinstance(item, Contact) or item.left_out:
+        return item
+    return replace(item, says=f"{what} {number}: {item.says}")
 
 
 def listed(record: Any, *path: str) -> list[Any]:

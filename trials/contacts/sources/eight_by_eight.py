@@ -21,7 +21,7 @@ from trials.contacts.reading import sheet
 from trials.contacts.record import Contact, Fault, Outcome, Refused
 from trials.contacts.rows import Cleaner
 from trials.contacts.sheets import Sheet
-from trials.contacts.sources.common import USUAL, ReadOptions, starts_like_json
+from trials.contacts.sources.common import USUAL, ReadOptions, numbered, starts_like_json
 from trials.errors import Invalid, Problem
 
 NAME: Final = "8x8"
@@ -127,8 +127,8 @@ def _from_json(stream: IO[bytes], options: ReadOptions) -> Iterator[Contact | Re
             yield item
             continue
         number, page = item
-        for record in _records(page):
-            yield reader.contact(number, _flat(record), cleaner)
+        for place, record in enumerate(_records(page), 1):
+            yield numbered(reader.contact(number, _flat(record), cleaner), "interaction", place)
 
 
 def _records(page: dict[str, Any]) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from trials.contacts.json_values import objects
 from trials.contacts.moments import Moments
 from trials.contacts.record import Contact, Outcome, Refused
 from trials.contacts.rows import Cleaner
-from trials.contacts.sources.common import USUAL, ReadOptions, listed, text_of, within
+from trials.contacts.sources.common import USUAL, ReadOptions, listed, numbered, text_of, within
 
 NAME: Final = "genesys"
 TITLE: Final = "Genesys Cloud conversation details"
@@ -45,8 +45,8 @@ def read(stream: IO[bytes], options: ReadOptions = USUAL) -> Iterator[Contact | 
             yield item
             continue
         number, value = item
-        for conversation in _conversations(value):
-            yield _contact(number, conversation, cleaner)
+        for place, conversation in enumerate(_conversations(value), 1):
+            yield numbered(_contact(number, conversation, cleaner), "conversation", place)
 
 
 def _conversations(value: dict[str, Any]) -> Iterator[Any]:
@@ -58,7 +58,7 @@ def _conversations(value: dict[str, Any]) -> Iterator[Any]:
 
 def _contact(number: int, conversation: Any, cleaner: Cleaner) -> Contact | Refused:
     if not isinstance(conversation, dict):
-        return Refused(number, "not a conversation")
+        return Refused(number, "not a conversation", "export the query's answer again")
     if text_of(conversation.get("originatingDirection")).casefold() == "outbound":
         return Refused(number, "an outbound conversation", left_out=True)
     return cleaner.clean(number, _row(conversation))

@@ -43,6 +43,7 @@ TOTALS_SIGNATURES: Final = (frozenset({"variant", "sessions"}),)
 
 EVENT: Final = "experience_impression"
 LATE_DAYS: Final = 3
+_WHOLE: Final = Fault("not a whole number", "write it as 120")
 _VARIANT = re.compile(r"([A-Za-z0-9_.]+)-([A-Za-z0-9_.-]+)-([A-Za-z0-9_.]+)")
 
 
@@ -149,10 +150,11 @@ def _named(row: Mapping[str, str]) -> dict[str, str]:
 def _exposure(number: int, event: Mapping[str, str], moments: Moments) -> WebExposure | Refused:
     seen_at = moments.read(event.get("event_timestamp", "")[:40])
     if isinstance(seen_at, Fault):
-        return Refused(number, f"event_timestamp: {seen_at.says}")
+        return Refused(number, f"event_timestamp: {seen_at.says}", seen_at.remedy)
     parts = _VARIANT.fullmatch(event.get("exp_variant_string", "")[:200])
     if parts is None:
-        return Refused(number, "exp_variant_string is not TOOL-EXPERIMENT-VARIANT")
+        return Refused(number, "exp_variant_string is not TOOL-EXPERIMENT-VARIANT",
+                       "write it as SPST-TRIAL-ARM, with the keys of the two")  # fmt: skip
     session = normalise("session", event.get("user_pseudo_id", ""))
     if isinstance(session, Refusal):
         return Refused(number, "there is no user_pseudo_id (no consent, perhaps)", left_out=True)
@@ -185,11 +187,11 @@ def _totals(number: int, texts: list[str], goal: str) -> VariantTotals | Refused
     sessions = _whole(texts[1])
     goals = None if why_nothing(goal) is not None else _whole(goal)
     if not isinstance(variant, str):
-        return Refused(number, "there is no variant that can be used")
+        return Refused(number, "there is no variant that can be used", "name the variant")
     if isinstance(sessions, Fault) or isinstance(goals, Fault):
-        return Refused(number, "sessions or goals are not whole numbers")
+        return Refused(number, "sessions or goals are not whole numbers", _WHOLE.remedy)
     if goals is not None and goals > sessions:
-        return Refused(number, "more goals than sessions; count sessions with a goal, not goals")
+        return Refused(number, "more goals than sessions", "count sessions with a goal, not goals")
     return VariantTotals(number, variant, sessions, goals)
 
 
@@ -197,4 +199,4 @@ def _whole(text: str) -> int | Fault:
     value = cells.number(text)
     if isinstance(value, float) and value >= 0 and value == int(value):
         return int(value)
-    return Fault("not a whole number")
+    return _WHOLE

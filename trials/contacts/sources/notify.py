@@ -115,7 +115,7 @@ def _from_json(stream: IO[bytes]) -> Iterator[tuple[int, Mapping[str, str]] | Re
             if isinstance(one, dict):
                 yield line, {str(k): text_of(v) for k, v in one.items()}
             else:
-                yield Refused(line, "not a notification")
+                yield Refused(line, "not a notification", "export it again")
 
 
 _COLUMNS: Final = {
@@ -135,16 +135,17 @@ def _delivery(line: int, one: Mapping[str, str], moments: Moments) -> Delivery |
     if rung is None and one.get("notification_id"):
         rung = "returned"
     if rung is None:
-        return Refused(line, "the status is not one that Notify uses")
+        return Refused(line, "the status is not one that Notify uses", "keep Notify's own words")
     at = _time(one, moments)
     if isinstance(at, Fault):
-        return Refused(line, f"time: {at.says}")
+        return Refused(line, f"time: {at.says}", at.remedy)
     message = _message(one.get("notification_type", ""), rung)
     parts = _REFERENCE.fullmatch(one.get("reference", ""))
     recipient = None if parts else _recipient(one.get("to", "") or one.get("email_address", ""))
     notification = (one.get("notification_id") or one.get("id") or "").strip()
     if not notification and parts is None and recipient is None:
-        return Refused(line, "there is no id, no reference of ours and no usable recipient")
+        return Refused(line, "there is no id, no reference of ours and no usable recipient",
+                       "export the report with its Reference column")  # fmt: skip
     trial, arm, unit = parts.groups() if parts else (None, None, None)
     return Delivery(
         file_line=line, notification=notification[:64], rung=rung, message=message, trial=trial,

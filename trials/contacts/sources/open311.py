@@ -17,7 +17,14 @@ from trials.contacts.mapping import ColumnMapping
 from trials.contacts.reading import sheet, told
 from trials.contacts.record import Contact, Refused
 from trials.contacts.rows import Cleaner
-from trials.contacts.sources.common import USUAL, ReadOptions, listed, starts_like_json, text_of
+from trials.contacts.sources.common import (
+    USUAL,
+    ReadOptions,
+    listed,
+    numbered,
+    starts_like_json,
+    text_of,
+)
 from trials.errors import SignpostError
 
 NAME: Final = "open311"
@@ -72,14 +79,18 @@ def _table(stream: IO[bytes], options: ReadOptions) -> Iterator[Contact | Refuse
 def _cleaned(
     items: Iterator[tuple[int, dict[str, Any]] | Refused], cleaner: Cleaner
 ) -> Iterator[Contact | Refused]:
+    line = place = 0
     for item in items:
         if isinstance(item, Refused):
             yield item
             continue
         number, request = item
+        place = place + 1 if number == line else 1
+        line = number
         row = {name: text_of(request.get(column)) for name, column in _COLUMNS.items()}
         row = {name: text for name, text in row.items() if text} | _CONSTANT
-        yield cleaner.clean(number, row)
+        done = cleaner.clean(number, row)
+        yield numbered(done, "request", place) if place > 1 else done
 
 
 def _json(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]] | Refused]:
@@ -91,7 +102,7 @@ def _json(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]] | Refused]:
             if isinstance(request, dict):
                 yield item[0], request
             else:
-                yield Refused(item[0], "not a service request")
+                yield Refused(item[0], "not a service request", "export it again")
 
 
 def _starts_like_xml(stream: IO[bytes]) -> bool:
@@ -116,4 +127,6 @@ def _xml(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]] | Refused]:
             yield number, {child.tag: (child.text or "").strip() for child in element}
             element.clear()
     except (ET.ParseError, ValueError, LookupError):
-        yield Refused(number + 1, "the XML is broken from here on", place="request")
+        yield Refused(
+            number + 1, "the XML is broken from here on", "export it again", place="request"
+        )

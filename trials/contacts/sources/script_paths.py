@@ -115,7 +115,8 @@ def _steps(table: Sheet, at: dict[str, int]) -> tuple[list[Step], list[Refused]]
     for item in table.rows:
         step = item if isinstance(item, Refused) else _step(item, at, table.place)
         if isinstance(step, Step) and step.path in seen:
-            step = Refused(step.file_line, "the path id was seen before", place=table.place)
+            step = Refused(step.file_line, "the path id was seen before",
+                           "keep one row for each path", place=table.place)  # fmt: skip
         if isinstance(step, Refused):
             refused.append(step)
         else:
@@ -129,9 +130,9 @@ def _step(item: tuple[int, list[str]], at: dict[str, int], place: str) -> Step |
     get = {name: cells[i].strip() for name, i in at.items()}
     count = number(get["count"])
     if isinstance(count, Fault) or count is None or count < 0 or count != int(count):
-        return Refused(line, "the count is not a whole number", place=place)
+        return Refused(line, "the count is not a whole number", "write it as 120", place=place)
     if not get["pathid"] or not get["scriptid"]:
-        return Refused(line, "there is no path id or no script id", place=place)
+        return Refused(line, "there is no path id or no script id", "export both", place=place)
     parent = get["parentpathid"]
     parent = "" if fold(parent) in {"", "null", "none", "0"} or parent == "-" else parent
     return Step(
@@ -153,7 +154,8 @@ def _trees(steps: list[Step], refused: list[Refused]) -> dict[str, DropOff]:
     trees: dict[str, DropOff] = {}
     for step in steps:
         if not _reaches_root(step, by_path, sound):
-            refused.append(Refused(step.file_line, "the path does not lead back to an entry point"))
+            says = "the path does not lead back to an entry point"
+            refused.append(Refused(step.file_line, says, "export the whole script"))
             continue
         tree = trees.setdefault(step.script, DropOff(step.script, step.script_name))
         tree.steps[step.path] = step
