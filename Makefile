@@ -8,6 +8,9 @@ PORT ?= 8000
 UV_FLAGS := --quiet --python $(BIN)/python
 PYTEST_WORKERS ?= 3
 
+# Where a container forbids Python its cache, every command would take three times as long to start.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help install demo serve test lint bench calibrate lock screens clean
 
 help: ## List the targets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal, get_args
 
 import sqlalchemy as sa
@@ -213,15 +214,22 @@ def with_password(session: Session, email: str, password: str) -> User | None:
     """
     row = session.scalar(sa.select(UserRow).where(UserRow.email == email.strip().lower()))
     known = row is not None and row.password_hash is not None and row.disabled_at is None
-    stored = row.password_hash if row is not None and known else _NOBODY
+    nobody = _nobody()
+    stored = row.password_hash if row is not None and known else nobody
     try:
-        _hasher.verify(stored or _NOBODY, password)
+        _hasher.verify(stored or nobody, password)
     except VerificationError:
         return None
     return user_of(row) if row is not None and known else None
 
 
-_NOBODY = _hasher.hash("nobody has this password")
+@cache
+def _nobody() -> str:
+    """What a stranger's password is held against, so that refusing takes as long as for anybody.
+
+    Made at the first sign-in, whoever's: it takes too long for every start of the command.
+    """
+    return _hasher.hash("nobody has this password")
 
 
 def _hashed(password: str, email: str) -> str:
