@@ -12,8 +12,11 @@ a control C, an arm T and a window W after the exposure, per person assigned:
   A ratio to something that may be nothing says nothing: where the interval of G is not above 0,
   leakage is absent with the code ``no-gross-effect``. That is exactly where Fieller's set is
   unbounded, so every interval shown is finite and none is cut.
-  Where gross is barely established, those leakages that do get shown are the lucky draws: read one
-  whose gross interval nearly touches 0 with that in mind.
+  Leakages are therefore shown of lucky draws, and hold less often than they say where gross is
+  seldom established. No finite interval is free of that (Gleser & Hwang 1987), and a stricter rule
+  picks luckier draws still. An interval that allows for having been picked is bounded only where
+  gross, given that it passed at ``a/2``, is above 0 at ``a/2`` once more (Lee et al. 2016): at p
+  below ``a**2 / 2``. Where it is not, the leakage carries the note :data:`BARELY`.
 * **avoidable**: the same as net for the avoidable part of contacts. Not every contact is coded. The
   figure takes each arm's uncoded contacts to be as avoidable as its coded ones (delta method);
   ``avoidable_coded`` counts coded ones alone, and ``avoidable_bounds`` hold whatever the uncoded
@@ -42,6 +45,10 @@ from analysis.repeats import Followed, RepeatTable, repeat_matrix
 from analysis.tables import Floats
 from trials.contacts.agreement import Accuracy, NotKnown, corrected_count
 
+BARELY = (
+    "Gross is only just above nothing, and leakage is given only because it is: among such trials "
+    "its range holds the truth less often than it says."
+)
 CHANNEL, LINE, DAY, ON = "channel:", "line:", "day:", "on:"
 """Prefixes of the outcomes that count agent-handled contacts by channel, by line, up to a day and
 on a day."""
@@ -258,9 +265,11 @@ def leakage(contrast: Contrast, *, level: float = 0.95) -> Estimate | Absent:
             "so there is nothing that can have leaked.",
         )
     value, low, high = ratio
+    barely = effect.p is not None and effect.p > (1 - level) ** 2 / 2
     return Estimate(
         estimate=1 - value, low=1 - high, high=1 - low, level=level,
-        method="ratio of net to gross, Fieller", notes=contrast.notes,
+        method="ratio of net to gross, Fieller",
+        notes=(*contrast.notes, BARELY) if barely else contrast.notes,
     )  # fmt: skip
 
 

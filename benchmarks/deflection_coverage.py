@@ -18,7 +18,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from analysis.deflection import DeflectionTables, deflect
+from analysis.deflection import BARELY, DeflectionTables, deflect
 from analysis.estimates import Absent, Estimate
 from analysis.joint import Joint
 from analysis.tables import Key
@@ -80,6 +80,10 @@ def coverage(name: str, draws: int, *, units: int | None, seed: int, epochs: boo
             score.add("gross", contrast.gross, truth["gross"])
             score.add("net", contrast.net, truth["net"])
             score.add("leakage", contrast.leakage, truth["leakage"])
+            if isinstance(contrast.leakage, Estimate):
+                noted = BARELY in contrast.leakage.notes
+                score.add("leakage_noted" if noted else "leakage_plain",
+                          contrast.leakage, truth["leakage"])  # fmt: skip
     return {arm: score.row(draws) for arm, score in scores.items()}
 
 

@@ -12,7 +12,7 @@ from analysis.report.effects import effects_chart
 from analysis.report.figures import capital, listed, number, percent, plural, sentence
 from analysis.report.groups import segments_chart
 from analysis.report.marks import Panel, Row, Rule
-from analysis.report.method import deflection_sentences
+from analysis.report.method import barely, deflection_sentences
 from analysis.report.reading import (
     Interval,
     Json,
@@ -146,4 +146,7 @@ def _leak_cell(contrast: Json) -> str:
         return sentence(found.why)
     if found.low is None or found.high is None:
         return percent(found.estimate, 0)
-    return f"{percent(found.estimate, 0)} ({percent(found.low, 0)} to {percent(found.high, 0)})"
+    said = f"{percent(found.estimate, 0)} ({percent(found.low, 0)} to {percent(found.high, 0)})"
+    return (
+        f"{said}; a rough figure, for gross is barely above nothing" if barely(contrast) else said
+    )

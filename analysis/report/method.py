@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.deflection import BARELY
 from analysis.estimates import Absent
 from analysis.report.figures import (
     capital,
@@ -161,9 +162,19 @@ def _gross(gross: Interval | Absent, contrast: Json) -> str:
         return ""
     leaked = interval(contrast.get("leakage"))
     lost = ""
-    if isinstance(leaked, Interval) and gross.estimate > 0 and 0 <= leaked.estimate <= 1:
-        lost = f", of which {percent(leaked.estimate, 0)} leaked back"
+    if isinstance(leaked, Interval) and gross.estimate > 0:
+        if barely(contrast):
+            lost = ", which is too little above nothing to say how much of it leaked back"
+        elif leaked.estimate > 1:
+            lost = ", and more than that came back"
+        elif leaked.estimate >= 0:
+            lost = f", of which {percent(leaked.estimate, 0)} leaked back"
     return f". Counted gross it looked like {fewer_or_more(gross.estimate)}{lost}"
+
+
+def barely(contrast: Json) -> bool:
+    """Whether leakage is given of a gross effect that is only just established."""
+    return BARELY in (part(contrast, "leakage").get("notes") or ())
 
 
 def fewer_or_more(estimate: float) -> str:

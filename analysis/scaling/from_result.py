@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from analysis.deflection import BARELY
 from analysis.estimates import Absent
 from analysis.scaling.decision import Guardrail, GuardrailVerdict, Rule
 from analysis.scaling.equity import GroupEffect
@@ -195,7 +196,7 @@ def _guardrails(
 def _leakage(document: Mapping[str, Any], arm: str) -> Range | None:
     found = _deflection(document, arm).get("leakage", {})
     ends = [found.get(name) for name in ("estimate", "low", "high")]
-    if any(end is None for end in ends):
+    if any(end is None for end in ends) or BARELY in found.get("notes", ()):
         return None
     return Range(median=ends[0], low=ends[1], high=ends[2], unit="share")
 

@@ -121,7 +121,7 @@ NOTIFIED = (
     "1,07700900123,,Reminder,sms,x.csv,Delivered,04/07/2022 10:30\n"
 )
 PRIVATE = (
-    "7700900123", "7700 900123", "7700900124", "7700 900124", "jo@example", "a@b.uk", "778812",
+    "7700900123", "7700 900123", "900 123", "jo%40example", "7700900124", "7700 900124", "jo@example", "a@b.uk", "778812",
     "778813", "99887766", "99887767", "100023336956", "100023336957", "4567891", "4567892",
     "j smith",
 )  # fmt: skip
@@ -192,7 +192,12 @@ def test_no_raw_identifier_is_left_by_any_importer_in_database_logs_or_exports(
     run("import", "contacts", put("bad.csv", "contact_id,occurred_at,phone,email\n"
         "x,never,07700 900123,Jo@Example.uk\n07700900123-1,2022-07-04,07700900123,\n"),
         fails=True)  # fmt: skip
-    run("import", "bulk-callers", put("bulk.csv", "phone\n07700 900124\n"))
+    run("import", "contacts", put("labels.csv", "contact_id,occurred_at,line,reason,account\n"
+        "1,2022-07-04,07700 900123,Bill,\n2,2022-07-04,,of CT99887766,CT-99887766\n"
+        "3,2022-07-04,,on (07700) 900 123,\n4,2022-07-04,,?e=jo%40example.uk,\n"
+        "5,2022-07-04,Tax,Bill,CT-99887766\n"), "--keep-good-rows")  # fmt: skip
+    run("import", "bulk-callers", put("bulk.csv", "phone,note\n07700 900124,Switchboard\n"
+        "07700 900123,rings from (07700) 900 123\n"), "--keep-good-rows")  # fmt: skip
     home = tmp_path / "home"
     run("analyse", "calls", "--school", "frequentist", "--cutoff", "2022-08-01", "--json")
     for form in ("html", "csv", "json"):

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from analysis.contrast import compare
-from analysis.deflection import DeflectionTables, deflect
+from analysis.deflection import BARELY, DeflectionTables, deflect
 from analysis.estimates import Absent, Estimate
 from analysis.joint import Joint
 from analysis.repeats import RepeatTable
@@ -118,6 +118,23 @@ def test_leakage_is_present_exactly_when_the_gross_interval_is_above_zero():
         if present:
             assert math.isfinite(found.leakage.low)
             assert math.isfinite(found.leakage.high)
+    assert seen == {True, False}
+
+
+def test_leakage_is_noted_where_gross_would_not_pass_again_having_passed():
+    """The truncated t: gross above 0 at 2.5%, given that it came out above 0 at 2.5%."""
+    seen = set()
+    for seed in range(60):
+        arm, values = people(n=700, gross=(0.87, 0.80), seed=seed)
+        found = only(deflect(tables(arm, values)))
+        if isinstance(found.leakage, Absent):
+            continue
+        reference = stats.t(found.gross.df)
+        again = reference.sf(found.gross.estimate / found.gross.se) / reference.sf(
+            reference.isf(0.025))  # fmt: skip
+        noted = BARELY in found.leakage.notes
+        assert noted == (again > 0.025)
+        seen.add(noted)
     assert seen == {True, False}
 
 

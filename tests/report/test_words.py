@@ -18,7 +18,8 @@ from sample import (
     variant,
 )
 
-from analysis.report import method, phrases, words
+from analysis.deflection import BARELY
+from analysis.report import charts, method, phrases, words
 from analysis.report.comparison import contrasts
 from analysis.report.reading import guard, interval, rules_out_target, standing
 from trials.definition.model import Metric
@@ -246,6 +247,21 @@ def test_net_comes_before_gross_and_leakage_is_named():
     assert told.index("net of people who came back") < told.index("Counted gross")
     assert "about 52 fewer contacts (between 24 and 80 fewer contacts)" in told
     assert "27% leaked back" in told
+
+
+@pytest.mark.parametrize(
+    ("leakage", "says"),
+    [({"estimate": 1.3, "low": 1.1, "high": 1.6}, "and more than that came back"),
+     ({"estimate": 0.27, "low": 0.08, "high": 0.46, "notes": [BARELY]}, "too little above nothing")],
+)  # fmt: skip
+def test_what_came_back_is_told_of_an_established_gross_effect_alone(leakage, says):
+    result = letter_result()
+    result["deflection"]["contrasts"][0]["leakage"] = leakage
+    told = method.deflection_sentences(letter_trial(), result)[0]
+    assert says in told
+    shown = charts.deflection_chart(letter_trial(), result)
+    assert shown is not None
+    assert ("barely above nothing" in shown.rows[0][3]) == ("notes" in leakage)
 
 
 def test_a_net_saving_that_may_be_none_is_told_as_a_range():

@@ -93,8 +93,7 @@ class Cleaner:
         _agree(values, faults)
         if faults:
             says = "; ".join(fault.says for fault in faults)
-            remedy = "; ".join(dict.fromkeys(fault.remedy for fault in faults))
-            return Refused(file_line, says, remedy, place=self.place)
+            return Refused(file_line, says, _remedy(faults), place=self.place)
         return Contact(file_line=file_line, identifiers=found, unusable=unusable, **values)
 
     def _plain(self, row: Mapping[str, str], faults: list[Fault]) -> dict[str, Any]:
@@ -137,6 +136,15 @@ class Cleaner:
         return tuple(found), tuple(unusable)
 
 
+def _remedy(faults: list[Fault]) -> str:
+    """What to do about a row's faults; where they need different things, with the field of each."""
+    if len({fault.remedy for fault in faults}) == 1:
+        return faults[0].remedy
+    parts = [(fault.says.partition(": ")[0], fault.remedy) for fault in faults]
+    return "; ".join(dict.fromkeys(
+        f"{name}: {remedy}" if name in FIELDS else remedy for name, remedy in parts))  # fmt: skip
+
+
 def _moment(moments: Moments, row: Mapping[str, str], name: str, faults: list[Fault]) -> int | None:
     text = row.get(name, "")
     if cells.why_nothing(text) is not None:
@@ -172,7 +180,12 @@ def _keep_apart(contact_id: str, row: Mapping[str, str], faults: list[Fault]) ->
         faults.append(Fault("contact_id holds the telephone number", OWN_ID))
     for name in LABELS:
         label = row.get(name, "")
-        if label and any(holds_identifier(label, k, row.get(k, "")) for k in (*KINDS, "unit")):
+        told = any(fault.says.startswith(f"{name}: ") for fault in faults)
+        if (
+            label
+            and not told
+            and any(holds_identifier(label, k, row.get(k, "")) for k in (*KINDS, "unit"))
+        ):
             faults.append(Fault(f"{name}: holds an identifier of its row", "leave it out there"))
 
 

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from trials import clock, files
+from trials.contacts.cells import words
 from trials.contacts.reading import opened, sheet
-from trials.contacts.record import Refused
+from trials.contacts.record import Fault, Refused
 from trials.contacts.sheets import Row
 from trials.errors import Invalid, Problem
 from trials.importing import ledger
@@ -89,7 +90,10 @@ def _of(
     row: Row, at: dict[str, int], kinds: list[Kind], hasher: Hasher, refusals: Refusals
 ) -> list[tuple[str, int, str]]:
     line, cells = row
-    note = cells[at["note"]].strip()[:LONGEST_NOTE] if "note" in at else ""
+    note = words(cells[at["note"]][:LONGEST_NOTE]) if "note" in at else None
+    if isinstance(note, Fault):
+        refusals.add(line, f"note: {note.says}", note.remedy)
+        return []
     found: list[tuple[str, int, str]] = []
     for kind in kinds:
         text = cells[at[kind]].strip()
@@ -97,7 +101,7 @@ def _of(
         if isinstance(written, Refusal):
             refusals.add(line, f"{kind}: {written.says}", "correct the cell or leave it blank")
         elif written is not None:
-            found.append((kind, link_number(hasher.digest(kind, written)), note))
+            found.append((kind, link_number(hasher.digest(kind, written)), note or ""))
     if not found and all(not cells[at[kind]].strip() for kind in kinds):
         refusals.add(line, "holds no identifier", f"give one of {', '.join(kinds)}")
     return found
