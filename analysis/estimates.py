@@ -7,10 +7,13 @@ A method never returns NaN, zero or an exception in place of a number it cannot 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy import special
+
+_LARGEST_LOG = math.log(sys.float_info.max)
 
 
 def critical(level: float, df: float | None = None) -> float:
@@ -94,6 +97,14 @@ class Estimate:
             self, estimate=self.estimate * by, low=self.low * by, high=self.high * by, se=se
         )
 
+    def exponentiated(self) -> Estimate:
+        """A ratio from this estimate of its logarithm; ``se`` by the delta method."""
+        value = math.exp(self.estimate)
+        return replace(
+            self, estimate=value, low=_exp(self.low), high=_exp(self.high),
+            se=None if self.se is None else value * self.se,
+        )  # fmt: skip
+
     def to_json(self) -> dict[str, Any]:
         """The contract's fields; absent ones are left out except ``p_adjusted`` and ``df``."""
         return {
@@ -108,6 +119,11 @@ class Estimate:
             "method": self.method,
             **({"notes": list(self.notes)} if self.notes else {}),
         }
+
+
+def _exp(end: float) -> float:
+    """A limit's exponential; one beyond the largest number is no limit."""
+    return math.exp(end) if end < _LARGEST_LOG else math.inf
 
 
 def _finite(value: float) -> float | None:

@@ -78,8 +78,8 @@ def contrasts(
     """Every contrast of every metric, p-values adjusted within the plan's families.
 
     Where the plan's looks judged the main measure, its contrasts are as they were judged, and the
-    secondaries' and all ratios as their ``readers`` (by metric and arm) have them. A ratio's
-    interval has the coverage that its difference's came to.
+    secondaries', all ratios and all differences without covariates as their ``readers`` (by metric
+    and arm) have them. A ratio's interval has the coverage that its difference's came to.
     """
     readers = readers or {}
     found = [
@@ -93,7 +93,7 @@ def contrasts(
     else:
         done = _adjusted(trial, _looked(_read(trial, found, again), judged), again)
     return [
-        _with_ratio(trial, plain, contrast, tables[contrast.metric.key],
+        _read_alike(trial, plain, contrast, tables[contrast.metric.key],
                     readers.get((contrast.metric.key, contrast.arm)))
         for plain, contrast in zip(found, done, strict=True)
     ]  # fmt: skip
@@ -123,16 +123,27 @@ def adjusts(trial: Trial, table: Grouped) -> bool:
     return bool(trial.analysis.adjust) and table.x is not None
 
 
-def _with_ratio(
+def _read_alike(
     trial: Trial, plain: Contrast, done: Contrast, table: Grouped | Absent, read: Read | None
 ) -> Contrast:  # fmt: skip
-    """The contrast with its ratio read as its difference is; ``plain`` is that of no reading."""
+    """The contrast with its ratio, and its difference without covariates, read at its looks.
+
+    ``plain`` is the contrast of no reading.
+    """
     if isinstance(table, Absent) or done.metric.role == "guardrail":
         return done
     wide = ratios.Wide.of(trial, plain.difference, done.difference, looked=read is not None)
     arm = [a.key for a in trial.arms].index(done.arm)
     again = partial(ratio_of, trial, done.metric, table, arm, adjust=adjusts(trial, table))
-    return replace(done, ratio=ratios.read(plain.ratio, wide, again, read.ratio if read else None))
+    ratio = ratios.read(plain.ratio, wide, again, read.ratio if read else None)
+    if read is None:
+        return replace(done, ratio=ratio)
+
+    def unadjusted(level: float) -> Outcome:
+        return difference_of(trial, done.metric, table, arm, level=level)
+
+    return replace(done, ratio=ratio,
+                   unadjusted=read.difference(unadjusted, 1 - trial.analysis.alpha))  # fmt: skip
 
 
 def _read(trial: Trial, found: list[Contrast], again: Sequence[Again]) -> list[Contrast]:
@@ -394,7 +405,7 @@ def _of_group(trial: Trial, plain: Contrast, part: Grouped, read: Read | None) -
         return plain
     again = partial(_again, trial, plain, {plain.metric.key: part})
     done = replace(plain, difference=read.difference(again, 1 - trial.analysis.alpha))
-    return _with_ratio(trial, plain, done, part, read)
+    return _read_alike(trial, plain, done, part, read)
 
 
 def _of_level(trial: Trial, metric: Metric, part: Grouped, school: School) -> list[Contrast]:

@@ -49,6 +49,8 @@ UNEVEN = (
     "which rejects too often there; a randomisation p-value is exact"
 )
 
+_NEVER_NEGATIVE = frozenset({"proportion", "count", "time-to-event"})
+
 _SEED, _DRAWS = 20260401, 1999
 _NORMAL = 1.959963984540054
 
@@ -90,7 +92,20 @@ def _of_means(
 def ratio_of(
     trial: Trial, metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool = False
 ) -> Outcome:
-    """The metric's ratio, arm over control, by the same model."""
+    """The metric's ratio, arm over control, by the same model.
+
+    Fieller's limits may run below nought, where the ratio of what is never negative cannot lie:
+    such an interval starts at nought, which covers no less often.
+    """
+    found = _ratio(trial, metric, table, arm, level=level, adjust=adjust)
+    if isinstance(found, Absent) or metric.kind not in _NEVER_NEGATIVE or found.low >= 0:
+        return found
+    return replace(found, low=0.0)
+
+
+def _ratio(
+    trial: Trial, metric: Metric, table: Grouped, arm: int, *, level: float, adjust: bool
+) -> Outcome:
     if _is_wedge(trial, table):
         return _unratioed() if metric.kind == "ratio" else wedge_ratio(table, arm, level=level)
     if table.shares is not None:

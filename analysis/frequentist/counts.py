@@ -112,13 +112,9 @@ def quasi_poisson_ratio(
     logs = Estimate.from_t(
         math.log(y[arm] / n[arm] / (y[versus] / n[versus])),
         math.sqrt(scale * (1 / y[arm] + 1 / y[versus])), df=df, level=level,
-    )  # fmt: skip
-    value = math.exp(logs.estimate)
-    return Estimate(
-        estimate=value, low=math.exp(logs.low), high=math.exp(logs.high), df=df, p=logs.p,
-        se=None if logs.se is None else value * logs.se, level=level,
         method="ratio of rates, quasi-Poisson",
     )  # fmt: skip
+    return logs.exponentiated()
 
 
 def negative_binomial(

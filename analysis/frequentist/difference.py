@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.cluster import FEW, Robust, cr_covariance, nest
 from analysis.frequentist.comparison import Comparison, compare
@@ -201,13 +199,8 @@ def _covariance(model: Comparison) -> tuple[float, float, float]:
 
 
 def _from_logs(logs: Estimate, model: Comparison) -> Estimate:
-    value = float(np.exp(logs.estimate))
     return replace(
-        logs,
-        estimate=value,
-        low=float(np.exp(logs.low)),
-        high=float(np.exp(min(logs.high, 700.0))),
-        se=None if logs.se is None else value * logs.se,
+        logs.exponentiated(),
         method=f"ratio of means, delta method on the log scale, {model.method}",
         notes=(*model.notes, *logs.notes),
     )

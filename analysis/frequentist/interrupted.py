@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from analysis.estimates import Absent, Estimate
 from analysis.frequentist.quasi import Mask, QuasiResult, graded
@@ -114,19 +113,11 @@ def ratio_of(
         for cov in (fitted.quasi, fitted.newey_west)
     )
     se = {"quasi-poisson": quasi, "newey-west": robust}.get(errors, max(quasi, robust))
-    reference = stats.t(fitted.df) if errors == "larger" else stats.norm()
-    half = float(reference.isf((1 - level) / 2)) * se
     name = "quasi-Poisson" if se == quasi else "Newey–West"
-    return Estimate(
-        estimate=float(np.exp(log)),
-        low=float(np.exp(log - half)),
-        high=float(np.exp(log + half)),
-        se=float(np.exp(log)) * se,
-        df=float(fitted.df) if errors == "larger" else None,
-        p=float(2 * reference.sf(abs(log) / se)) if se > 0 else None,
-        level=level,
+    return Estimate.from_t(
+        log, se, df=float(fitted.df) if errors == "larger" else None, level=level,
         method=f"segmented quasi-Poisson regression, {name} errors",
-    )
+    ).exponentiated()  # fmt: skip
 
 
 def quasi_poisson(

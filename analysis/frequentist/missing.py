@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from analysis.estimates import Absent, Estimate, critical
 from analysis.frequentist.cluster import robust
@@ -19,7 +19,14 @@ from analysis.frequentist.difference import difference, interval
 from analysis.frequentist.regression import Cells, Functional
 from analysis.tables import Floats, Grouped, Histogram, Ints
 
-_LARGEST = 700.0
+MODELLED = "logistic regression on the covariates"
+_ALIKE = ("arm", "nothing")
+_COARSER = ("stratum", *_ALIKE)
+_ONE_IN_A_HUNDRED = 0.01
+"""At most so many of an arm may have had a smaller chance than this of an answer."""
+
+_STEPS, _SETTLED, _STEEPEST, _ROUNDING = 50, 1e-12, 30.0, 1e-10
+_LARGEST = 3e7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +112,10 @@ def inverse_probability(
 ) -> Estimate | Absent:
     """Difference in means with each known outcome standing for its cell's unknown ones.
 
-    Cells are arm by stratum by covariate values; where nobody answered in some of them, arm by
-    stratum; else the arm. Errors (HC2 or CR2) treat the weights as known, which errs wide.
+    Cells are arm by stratum by covariate values. Where nobody answered in some of them, the chance
+    of an answer is that of a logistic regression on strata and covariates within each arm
+    (Robins, Rotnitzky & Zhao 1994); where that leaves many unlike all who answered, cells are arm
+    by stratum; else the arm. Errors (HC2 or CR2) treat the weights as known, which errs wide.
     """
     made = _weighted(table, arm, table.control if versus is None else versus)
     if isinstance(made, Absent):
@@ -134,12 +143,7 @@ def inverse_probability_ratio(
         method=f"ratio of means, inverse probability of response by {made.used}",
         clustered=table.cluster is not None,
     )  # fmt: skip
-    if isinstance(logs, Absent):
-        return logs
-    return replace(
-        logs, estimate=top / bottom, se=top / bottom * (logs.se or 0.0),
-        low=math.exp(max(logs.low, -_LARGEST)), high=math.exp(min(logs.high, _LARGEST)),
-    )  # fmt: skip
+    return logs if isinstance(logs, Absent) else logs.exponentiated()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +167,9 @@ def _weighted(table: Grouped, arm: int, versus: int) -> _Weighted | Absent:
     two = table.where(np.isin(table.arm, (arm, versus)))
     weight, used = _response_weights(two)
     notes: tuple[str, ...] = ()
-    if two.x is not None and used != "covariates":
+    if two.x is not None and used in _COARSER:
         notes += (f"some values of the covariates have nobody with an outcome: by {used} alone",)
-    if used in ("arm", "nothing"):
+    if used in _ALIKE:
         notes += ("the weights are alike within an arm: the answer is that of known outcomes",)
     two, weight = two.where(two.n > 0), weight[two.n > 0]
     for code in (arm, versus):
@@ -260,7 +264,10 @@ def _bounds(
 
 
 def _response_weights(two: Grouped) -> tuple[Floats, str]:
-    """One over the response of each cell's group, with the finest grouping that has no gaps."""
+    """One over the response of each cell's group, with the finest grouping that has no gaps.
+
+    Between covariates' own cells and coarser groups stands the regression.
+    """
     missing = np.zeros_like(two.n) if two.missing is None else two.missing
     for name, code in _groupings(two):
         size = int(code.max(initial=-1)) + 1
@@ -268,7 +275,61 @@ def _response_weights(two: Grouped) -> tuple[Floats, str]:
         if not ((known == 0) & (unknown > 0)).any():
             whole = np.divide(known + unknown, known, out=np.ones(size), where=known > 0)
             return whole[code], name
+        chance = _modelled(two, missing) if name == "covariates" else None
+        if chance is not None:
+            return 1 / chance, MODELLED
     return np.ones_like(two.n), "nothing"
+
+
+def _modelled(two: Grouped, missing: Floats) -> Floats | None:
+    """Each cell's chance of an answer by regression; ``None`` where too many had next to none.
+
+    Also where the strata are too many for columns of their own.
+    """
+    assert two.x is not None
+    given = np.isfinite(two.x)
+    stratum = np.zeros(two.cells) if two.stratum is None else two.stratum.codes
+    strata = np.unique(stratum)
+    if two.cells * float(len(strata)) > _LARGEST:
+        return None
+    columns = [
+        (stratum[:, None] == strata).astype(float), np.where(given, two.x, 0.0), ~given,
+    ]  # fmt: skip
+    x, chance = np.column_stack(columns), np.ones(two.cells)
+    for code in np.unique(two.arm):
+        rows = two.arm == code
+        chance[rows] = logistic(x[rows], two.n[rows], missing[rows])
+        unlike = float(missing[rows & (chance < _ONE_IN_A_HUNDRED)].sum())
+        if unlike > _ONE_IN_A_HUNDRED * float((two.n + missing)[rows].sum()):
+            return None
+    return chance
+
+
+def logistic(x: Floats, yes: Floats, no: Floats) -> Floats:
+    """The fitted chances of maximum likelihood for a logit linear in the columns of ``x``.
+
+    Newton's steps by pseudo-inverse, so that columns may be sums of others. Where the columns tell
+    the answers apart without a mistake the chances approach 0 and 1.
+    """
+    scale = np.sqrt((x**2).mean(axis=0))
+    x = x[:, scale > 0] / scale[scale > 0]
+    total, best, least = yes + no, np.full(len(yes), 0.5), np.inf
+    beta = step = np.zeros(x.shape[1])
+    for _ in range(_STEPS):
+        fitted = special.expit(np.clip(x @ beta, -_STEEPEST, _STEEPEST))
+        deviance = -2 * float((special.xlogy(yes, fitted) + special.xlogy(no, 1 - fitted)).sum())
+        if deviance > least:  # too far: half of the way
+            step = step / 2
+            beta = beta - step
+            continue
+        settled = least - deviance <= _SETTLED * (1 + deviance)
+        best, least = fitted, deviance
+        if settled:
+            break
+        information = x.T @ (x * (total * fitted * (1 - fitted))[:, None])
+        step = np.linalg.lstsq(information, x.T @ (yes - total * fitted), rcond=_ROUNDING)[0]
+        beta = beta + step
+    return np.asarray(best)
 
 
 def _groupings(two: Grouped) -> list[tuple[str, Ints]]:

@@ -29,7 +29,6 @@ Method = Literal["holm", "hochberg", "benjamini-hochberg", "none"]
 Outcome = Estimate | Absent | None
 Floats = npt.NDArray[np.float64]
 
-_LARGEST_LOG = 700.0
 NAMES: dict[str, str] = {
     "holm": "Holm",
     "hochberg": "Hochberg",
@@ -133,9 +132,8 @@ def stretched(estimate: Estimate, level: float) -> Estimate:
 def stretched_logs(ratio: Estimate, level: float) -> Estimate:
     """The same ratio with its interval at another coverage, stretched on the log scale."""
     low, middle, high = (math.log(end) for end in (ratio.low, ratio.estimate, ratio.high))
-    logs = stretched(replace(ratio, estimate=middle, low=low, high=high), level)
-    return replace(ratio, level=level, low=math.exp(logs.low),
-                   high=math.exp(min(logs.high, _LARGEST_LOG)))  # fmt: skip
+    logs = stretched(replace(ratio, estimate=middle, low=low, high=high, se=None), level)
+    return replace(logs.exponentiated(), se=ratio.se)
 
 
 def _compatible(p: float, adjusted: float, size: int, alpha: float, method: str) -> float:

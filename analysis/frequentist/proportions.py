@@ -179,16 +179,13 @@ def katz(treated: Count, control: Count, *, level: float = 0.95) -> Estimate | A
     (x1, n1), (x0, n0) = treated, control
     if x1 <= 0 or x0 <= 0:
         return Absent("no-events", "An arm has no event, so the log of its proportion is unknown.")
-    value = (x1 / n1) / (x0 / n0)
     se = math.sqrt(max(1 / x1 - 1 / n1 + 1 / x0 - 1 / n0, 0.0))
     if se == 0:
         return Absent("no-variation", "Everybody in both arms had the event.")
-    half = critical(level) * se
-    return Estimate(
-        estimate=value, low=value * math.exp(-half), high=value * math.exp(half), level=level,
-        se=value * se, p=2 * upper_tail(abs(math.log(value)) / se),
+    return Estimate.from_t(
+        math.log((x1 / n1) / (x0 / n0)), se, df=None, level=level,
         method="ratio of proportions, Katz log interval",
-    )  # fmt: skip
+    ).exponentiated()  # fmt: skip
 
 
 def exact_p(

@@ -20,8 +20,6 @@ from analysis.frequentist.difference import interval
 from analysis.frequentist.fieller import WEAK
 from analysis.tables import Grouped
 
-_LARGEST = 700.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ratios:
@@ -74,13 +72,7 @@ def ratio_of_ratios(
         method=f"ratio of ratio metrics, delta method on the log scale, {model.method}",
         notes=model.notes, clustered=model.clustered,
     )  # fmt: skip
-    if isinstance(logs, Absent):
-        return logs
-    return replace(
-        logs, estimate=top / bottom, low=math.exp(max(logs.low, -_LARGEST)),
-        high=math.exp(min(logs.high, _LARGEST)),
-        se=None if logs.se is None else top / bottom * logs.se,
-    )  # fmt: skip
+    return logs if isinstance(logs, Absent) else logs.exponentiated()
 
 
 def _ratios(table: Grouped, arm: int, versus: int) -> _Ratios | Absent:

@@ -7,6 +7,7 @@ instead (:func:`wedge_randomisation_test`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from analysis.estimates import Absent, Estimate
 from analysis.frequentist.cluster import Robust, robust_fit
 from analysis.frequentist.comparison import Comparison
 from analysis.frequentist.complier import Complier, complier_from
-from analysis.frequentist.difference import interval, ratio_from
+from analysis.frequentist.difference import interval
 from analysis.frequentist.randomisation import RandomisationTest, Redraw
 from analysis.frequentist.regression import Cells, Functional, fit
 from analysis.tables import Floats, Grouped, Ints
@@ -63,12 +64,33 @@ def wedge_ratio(
 ) -> Estimate | Absent:
     """The mean under ``arm`` over that under ``versus`` for the clusters and periods of the trial.
 
-    The means are those of the model with everybody under one arm, then the other.
+    The means are those of the model with everybody under one arm, then the other. With cluster
+    effects they rest on the trial's own clusters, of which the mean of all outcomes says how high
+    they lay; it is taken as known, as the robust errors take it (each cluster's residuals add up
+    to nought). Both means are then fixed by the effect, and so the ratio's limits are those of
+    :func:`wedge_difference`: one lies outside exactly where no effect does. Infinite where the
+    effect's limit leaves nothing without the arm.
     """
     model = wedge_model(table, arm, versus=versus)
-    if isinstance(model, Absent):
-        return model
-    return _confounded() if _result(model) is None else ratio_from(model, table, arm, level=level)
+    effect = wedge_difference(table, arm, versus=versus, level=level)
+    if isinstance(model, Absent) or isinstance(effect, Absent):
+        return model if isinstance(model, Absent) else effect
+    two = model.table
+    total = float(two.n.sum())
+    mean, share = float(two.y.sum()) / total, float(two.n[model.in_treated].sum()) / total
+
+    def over(difference: float) -> float:
+        without = mean - share * difference
+        return 1 + difference / without if without > 0 else math.inf
+
+    if mean - share * effect.estimate <= 0:
+        return Absent("control-mean-zero", "The mean it is compared with is not above zero.")
+    assert effect.se is not None
+    slope = mean / (mean - share * effect.estimate) ** 2
+    return replace(
+        effect, estimate=over(effect.estimate), low=over(effect.low), high=over(effect.high),
+        se=slope * effect.se, method=f"ratio of means, {model.method}",
+    )  # fmt: skip
 
 
 def wedge_complier_effect(

@@ -167,12 +167,10 @@ def restricted_mean_ratio(
     if min(top, bottom) <= 0 or top_var + bottom_var <= 0:
         return Absent("no-variation", _ALIKE)
     se = math.sqrt(top_var / top**2 + bottom_var / bottom**2)
-    value, half = top / bottom, critical(level) * se
-    return Estimate(
-        estimate=value, low=value * math.exp(-half), high=value * math.exp(half), se=value * se,
-        level=level, p=2 * upper_tail(abs(math.log(value)) / se),
+    return Estimate.from_t(
+        math.log(top / bottom), se, df=None, level=level,
         method="ratio of restricted means, Kaplan–Meier, delta method on the log scale",
-    )  # fmt: skip
+    ).exponentiated()  # fmt: skip
 
 
 def pseudo_values(

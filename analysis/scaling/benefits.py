@@ -3,7 +3,9 @@
 ``contacts avoided in year t = eligible × reach × net effect × fidelity × transfer × persistence(t)
 × (1 - optimism bias)``. The net effect is contacts avoided per assigned unit, all lines and
 channels, repeats netted out. A negative effect is a cost: it is never clipped, and optimism bias,
-which guards against overstating gains, does not soften it.
+which guards against overstating gains, does not soften it. Where the effect is split by channel it
+is taken off each channel that gains and off none that takes contacts in (HM Treasury's Green Book
+lowers benefits for optimism, never costs), and the total is the sum of what is left in each.
 
 Arrays have one row a year and one column a draw.
 """
@@ -114,8 +116,8 @@ def stream(register: Register, effect: Effect, v: Mapping[str, Floats], *, years
     kept = v["fidelity"] * v["transfer"]
     scale = reach * kept * persistence(v["persistence_half_life_months"], years)
     gain = 1 - v["optimism_bias_benefits"]
-    contacts = scale * _cautious(effect.net, gain)
     parts = {c: scale * _cautious(draws, gain) for c, draws in effect.parts().items()}
+    contacts = sum(parts.values(), np.zeros_like(scale))
     centre = sum((parts[c] * unit_cost(register, c, v) for c in parts), np.zeros_like(contacts))
     hours = contacts * v["aht_seconds"] / 3600
     fte = hours / (v["contract_hours"] * (1 - v["shrinkage"]) * v["occupancy"])

@@ -8,6 +8,7 @@ import pytest
 import statsmodels.formula.api as smf
 from pandas import DataFrame
 from scipy import integrate, stats
+from statsmodels.genmod import families
 
 from analysis.estimates import Absent
 from analysis.frequentist.difference import difference
@@ -151,6 +152,29 @@ def test_inverse_probability_is_standardisation(rows):
     assert over.p == pytest.approx(got.p, rel=0.5, abs=1e-6)
     assert abs(got.estimate - 0.5) < 4 * got.se
     assert difference(seen, 1).estimate < 0.2  # those who answered differ between the arms
+
+
+def test_inverse_probability_by_a_covariate_without_repeats_is_logistic_regression(rows):
+    """Against statsmodels' GLM within each arm, its weights in weighted least squares."""
+    rng = np.random.default_rng(6)
+    n = 2000
+    arm, stratum, x = rng.integers(0, 2, n), rng.integers(0, 2, n), rng.normal(50, 10, n)
+    y = 0.1 * (x - 50) + 0.5 * arm + rng.normal(size=n)
+    known = rng.random(n) < 1 / (1 + np.exp((x - 58) / 8 * (2 * arm - 1)))
+    whole = rows(arm, np.where(known, y, 0), d=known, stratum=stratum, x=x)
+    got = inverse_probability(replace(whole, n=whole.d, missing=1 - whole.d), 1)
+    frame = DataFrame({"y": y, "arm": arm, "s": stratum, "x": x, "known": known.astype(int)})
+    for _, own in frame.groupby("arm"):
+        glm = smf.glm("known ~ C(s) + x", own, family=families.Binomial()).fit()
+        frame.loc[own.index, "w"] = 1 / glm.fittedvalues
+    seen = frame[frame.known == 1]
+    wls = smf.wls("y ~ arm", seen, weights=seen.w).fit(cov_type="HC2")
+    assert got.estimate == pytest.approx(wls.params["arm"], rel=1e-8)
+    assert got.se == pytest.approx(wls.bse["arm"], rel=1e-8)
+    assert "logistic regression" in got.method
+    assert got.notes == ()
+    assert abs(got.estimate - 0.5) < 3 * got.se
+    assert difference(rows(arm[known], y[known]), 1).estimate < 0.2
 
 
 def test_inverse_probability_falls_back_where_nobody_answered(rows):

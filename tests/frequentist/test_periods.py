@@ -1,6 +1,7 @@
 """Switchbacks and stepped wedges: Brandt 1938, Lucas 1956, Raymond et al. 2022, and simulation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from analysis.frequentist.stepped_wedge import (
     wedge_difference,
     wedge_model,
     wedge_randomisation_test,
+    wedge_ratio,
 )
 from analysis.frequentist.switchback import (
     by_period,
@@ -269,6 +271,31 @@ def test_stepped_wedge_recovers_the_effect_that_a_plain_difference_confounds(row
     assert np.mean(estimates) == pytest.approx(0.5, abs=4 * error)
     assert np.mean(plain) > 0.8
     assert covered / 150 > 0.95 - 3 * 0.018
+
+
+def test_the_ratio_in_a_stepped_wedge_is_that_of_its_two_predicted_means(rows):
+    """Everybody predicted under the one arm, then the other, by least squares on people."""
+    grouped, _ = wedge(rows, np.random.default_rng(12), effect=-0.8, clusters=8)
+    grouped = replace(grouped, y=grouped.y + 5 * grouped.n,
+                      yy=grouped.yy + 10 * grouped.y + 25 * grouped.n)  # fmt: skip
+    c, p = grouped.cluster.codes, grouped.period.codes
+    x = np.column_stack([grouped.arm, c[:, None] == np.arange(8), p[:, None] == np.arange(1, 5)])
+    x, root = x.astype(float), np.sqrt(grouped.n)
+    beta = np.linalg.lstsq(x * root[:, None], grouped.y / root, rcond=None)[0]
+    means = [grouped.n @ np.column_stack([np.full(len(x), a), x[:, 1:]]) @ beta for a in (0, 1)]
+    got, effect = wedge_ratio(grouped, 1), wedge_difference(grouped, 1)
+    assert got.estimate == pytest.approx(means[1] / means[0], rel=1e-9)
+    assert (got.high < 1) == (effect.high < 0)
+    # The delta method, with the mean of all outcomes known: the slope by a small change.
+    mean, share = (
+        grouped.y.sum() / grouped.n.sum(),
+        grouped.n[grouped.arm == 1].sum() / grouped.n.sum(),
+    )
+    near = [(mean + (1 - share) * e) / (mean - share * e)
+            for e in (effect.estimate - 1e-6, effect.estimate + 1e-6)]  # fmt: skip
+    assert got.se == pytest.approx((near[1] - near[0]) / 2e-6 * effect.se, rel=1e-6)
+    nothing = replace(grouped, y=grouped.y - 6 * grouped.n)
+    assert wedge_ratio(nothing, 1).code == "control-mean-zero"
 
 
 def test_redrawing_the_crossing_times(rows):

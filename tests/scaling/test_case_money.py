@@ -158,6 +158,25 @@ def test_a_saving_in_one_channel_that_is_a_cost_in_another_shows_as_both():
     assert found.quantities["contacts_avoided_per_year"].median == pytest.approx(360)
 
 
+def test_optimism_comes_off_each_gaining_channel_and_the_total_is_their_sum():
+    """A quarter off ten fewer calls, nothing off four more e-mails: 3.5 fewer per 1,000, not 4.5.
+
+    As HM Treasury's Green Book has it: benefits are lowered for optimism, costs are not.
+    """
+    n = 200
+    found = make_case(
+        CaseInput(
+            trial="t", effect=np.full(n, 0.006), channel="phone", facts=FACTS,
+            by_channel={"phone": np.full(n, 0.010), "email": np.full(n, -0.004)},
+            register=register(fidelity=1.0, optimism_bias_benefits=0.25,
+                              cost_per_contact_phone=1.0, cost_per_contact_email=1.0),
+        )
+    )  # fmt: skip
+    assert found.quantities["contacts_avoided_per_year"].median == pytest.approx(60_000 * 0.0035)
+    # At a pound a contact in every channel the money is the number of contacts.
+    assert found.purses["contact_centre"].median == pytest.approx(60_000 * 0.0035)
+
+
 def test_the_four_purses_are_kept_apart_and_only_the_council_counts_in_npv():
     extra = {"back_office_saving_per_contact": 1.0, "other_public_saving_per_contact": -2.0}
     plain, found = case(), case(of=register(**extra))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from analysis import study
 from trials import clock, lifecycle, registry
@@ -70,6 +72,31 @@ def contrast(result, metric=0):
 
 def check(result, key):
     return next(c for c in result["checks"] if c["key"] == key)
+
+
+def test_a_ratio_of_rates_in_few_clusters_has_no_limit_below_nought(run):
+    """Three clusters an arm of ten, with 1, 3, 8 and 0, 1, 6 events: Fieller's limits by hand.
+
+    A ratio r is inside where |m1 - r m0| is within t errors; both sides' variances are those of
+    the clusters' means. Some below nought are, but no ratio of rates can be there.
+    """
+    paid = {"c": (1, 3, 8), "t": (0, 1, 6)}
+    rows = [(f"U{a}{k}{i}", a, f",{a}{k}", i < n)
+            for a, some in paid.items() for k, n in enumerate(some) for i in range(10)]  # fmt: skip
+    text = HEAD + PAID + '[design]\nkind = "cluster"\ncluster = "h"\n'
+    measured = "unit,paid\n" + "".join(f"{u},{int(y)}\n" for u, _, _, y in rows)
+    found = contrast(run(text, assigned([r[:3] for r in rows], ",h"), measured))["ratio"]
+    m1, m0 = np.mean(paid["t"]) / 10, np.mean(paid["c"]) / 10
+    v1, v0 = (np.var(paid[a], ddof=1) / 300 for a in "tc")
+
+    def errors(ratio):
+        return abs(m1 - ratio * m0) / math.sqrt(v1 + ratio**2 * v0)
+
+    assert found["estimate"] == pytest.approx(m1 / m0)
+    t = stats.t.isf(0.025, found["df"])
+    assert errors(-1e-9) < t
+    assert found["low"] == 0.0
+    assert found["high"] is None or errors(found["high"]) == pytest.approx(t, rel=1e-6)
 
 
 def test_signs_are_treatment_minus_control_whatever_is_better(run):

@@ -123,6 +123,25 @@ def test_ratios_allow_for_the_looks_as_their_differences_do():
             assert wide == pytest.approx(t, rel=0.01)
 
 
+def test_the_difference_without_covariates_allows_for_the_looks_too():
+    """At a third of the information its p-value of 0.04 is no finding: 2.05 errors, not 3.71."""
+    now: dict[str, Grouped] = {"paid": table((60, 200), (79, 200)),
+                               "opened": table((60, 200), (79, 200))}  # fmt: skip
+    error = math.sqrt(0.3 * 0.7 / 199 + 0.395 * 0.605 / 199)
+    plan = toml.read(HEAD + PRIMARY + SECOND + THREE)
+    for made in whole(plan, moment(2026, 5, 2), [now]):
+        found = made.unadjusted
+        assert found.estimate == pytest.approx(0.095)
+        t = stats.t.isf(stats.norm.sf(3.71), 396)
+        assert (found.high - found.low) / 2 == pytest.approx(t * error, rel=0.005)
+        assert found.p > 0.05
+    live = toml.read(HEAD + PRIMARY + SECOND + '[analysis]\nlooks = "always-valid"\n')
+    for made in whole(live, moment(2026, 5, 2), [now]):
+        assert made.unadjusted.low < 0 < made.unadjusted.high
+    alone = estimation.contrasts(plan, now, "frequentist")[0].unadjusted
+    assert alone.low > 0  # without looks it would be a finding
+
+
 def test_a_live_ratio_of_nobody_is_absent_with_its_reason():
     plan = toml.read(HEAD + PRIMARY + SECOND + '[analysis]\nlooks = "always-valid"\n')
     some = table((60, 200), (80, 200))

@@ -139,7 +139,7 @@ class Metric(Part):
     A time to an event is measured in days without it, up to the window. ``quantiles`` are compared
     beside the mean (mean, count). ``equivalence`` is the margin, absolute and on both sides, within
     which an effect counts as none. ``missing`` says how units without an outcome are dealt with:
-    left out, or stood for by those of the same arm, stratum and covariates (inverse probability).
+    left out, or stood for by those like them in arm, stratum and covariates (inverse probability).
     """
 
     key: KeyText
