@@ -35,16 +35,18 @@ def clusters_by_step(clusters: float, steps: int) -> tuple[float, ...]:
 
 
 def stepped_wedge_variance(
-    by_step: Sequence[float], *, size: float, icc: float, variance: float
-) -> float:
+    by_step: Sequence[float], *, size: float, icc: float, variance: float,
+    autocorrelation: float = 1.0,
+) -> float:  # fmt: skip
     """The variance of the effect in a stepped wedge with a fixed effect for each cluster.
 
     ``by_step`` clusters cross over at each of two or more steps after one period with none
     treated; ``size`` units are measured in each cluster and period (different people each time),
-    with one intra-cluster correlation and a free effect for each period. The analysis takes the
-    clusters' own levels out whole, so that what they have in common tells it nothing: this is what
-    equation 8 of Hussey and Hughes (2007) comes to as the variance between clusters grows while
-    that within them stays.
+    with intra-cluster correlation ``icc`` within a period, of which the share ``autocorrelation``
+    is left between two periods (Hooper et al. 2016), and a free effect for each period. The
+    analysis takes the clusters' own levels out whole, so that what they have in common tells it
+    nothing: this is what equation 8 of Hussey and Hughes (2007) comes to as the variance between
+    clusters grows while that within them stays.
     """
     count = np.asarray(by_step)
     i, t = float(count.sum()), len(count) + 1
@@ -52,7 +54,8 @@ def stepped_wedge_variance(
     # U: treated cluster-periods; W: sum over periods of treated clusters squared; V: sum over
     # clusters of treated periods squared.
     u, w, v = count @ periods, (count.cumsum() ** 2).sum(), count @ periods**2
-    return float(i * t * variance * (1 - icc) / size / (u**2 + i * t * u - t * w - i * v))
+    own = variance * ((1 - icc) / size + icc * (1 - autocorrelation))
+    return float(i * t * own / (u**2 + i * t * u - t * w - i * v))
 
 
 @lru_cache(maxsize=256)

@@ -223,8 +223,9 @@ def _error_factor(r: PowerRequest, size: Size) -> float:
 
 def _wedge_variance(r: PowerRequest, size: Size, variance: float) -> float:
     return stepped_wedge_variance(
-        _by_step(r, size), size=r.cluster_size or 1.0, icc=r.icc or 0.0, variance=variance
-    )
+        _by_step(r, size), size=r.cluster_size or 1.0, icc=r.icc or 0.0, variance=variance,
+        autocorrelation=r.cluster_autocorrelation,
+    )  # fmt: skip
 
 
 def _by_step(r: PowerRequest, size: Size) -> tuple[float, ...]:

@@ -24,6 +24,8 @@ from trials.errors import SignpostError
 
 MONDAY = date(2026, 1, 5)
 _DAY = 86_400
+_INSIDE = 1e-9
+"""A beta variable's mean lies inside 0 and 1."""
 
 
 def rehearse_switchback(
@@ -109,18 +111,30 @@ def _shares(
     r: PowerRequest, cluster: Ints, shift: Floats, size: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     base, icc, count = r.baseline or 0.0, r.icc or 0.0, int(cluster.max()) + 1
-    own = np.full(count, base)
-    if icc > 0:
-        own = rng.beta(base * (1 - icc) / icc, (1 - base) * (1 - icc) / icc, count)
-    y = rng.binomial(size, np.clip(own[cluster] + shift, 0.0, 1.0)).astype(float)
+    own = _beta(np.full(count, base), icc * r.cluster_autocorrelation, rng)
+    # A share of a share: the second spread makes up what the first leaves of the icc.
+    moving = icc * (1 - r.cluster_autocorrelation) / (1 - icc * r.cluster_autocorrelation)
+    chance = _beta(own[cluster], moving, rng)
+    y = rng.binomial(size, np.clip(chance + shift, 0.0, 1.0)).astype(float)
     return y, y
+
+
+def _beta(mean: Floats, icc: float, rng: np.random.Generator) -> Floats:
+    """Beta variables about their means, with ``icc`` of the variance of 0 and 1."""
+    if icc <= 0:
+        return mean
+    inner = np.clip(mean, _INSIDE, 1 - _INSIDE)
+    return rng.beta(inner * (1 - icc) / icc, (1 - inner) * (1 - icc) / icc)
 
 
 def _means(
     r: PowerRequest, cluster: Ints, shift: Floats, size: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     sd, icc, count = r.sd or 1.0, r.icc or 0.0, int(cluster.max()) + 1
-    level = (r.baseline or 0.0) + rng.normal(0.0, sd * np.sqrt(icc), count)[cluster] + shift
+    lasting = sd * np.sqrt(icc * r.cluster_autocorrelation)
+    moving = sd * np.sqrt(icc * (1 - r.cluster_autocorrelation))
+    level = (r.baseline or 0.0) + rng.normal(0.0, lasting, count)[cluster] + shift
+    level = level + rng.normal(0.0, moving, len(cluster))
     values = level[:, None] + rng.normal(0.0, sd * np.sqrt(1 - icc), (len(cluster), size))
     return values.sum(axis=1), (values**2).sum(axis=1)
 

@@ -50,6 +50,8 @@ class PowerRequest:
         icc: intra-cluster correlation, where clusters are randomised.
         cluster_size: mean units per cluster (per cluster and period in a stepped wedge).
         cluster_cv: coefficient of variation of the clusters' sizes.
+        cluster_autocorrelation: stepped wedge: what is left of the intra-cluster correlation
+            between units of two periods, as a share of that within one.
         clusters: how many clusters there are in all.
         periods: switchback periods in all.
         period_cv: coefficient of variation between periods, after adjustment.
@@ -79,6 +81,7 @@ class PowerRequest:
     icc: float | None = None
     cluster_size: float | None = None
     cluster_cv: float = 0.0
+    cluster_autocorrelation: float = 1.0
     clusters: int | None = None
     periods: int | None = None
     period_cv: float | None = None
@@ -255,6 +258,10 @@ def _check_design(r: PowerRequest) -> None:
         _check_switchback(r)
     if r.wedge:
         _check_wedge(r)
+    elif r.cluster_autocorrelation != 1:
+        raise _refuse(
+            "cluster-autocorrelation is of a stepped wedge", "give steps, or leave it out"
+        )
     if r.clustered or r.wedge:
         _check_clusters(r)
     elif r.cluster_size is not None or r.clusters is not None or r.cluster_cv:
@@ -275,6 +282,9 @@ def _check_switchback(r: PowerRequest) -> None:
 def _check_wedge(r: PowerRequest) -> None:
     if r.steps is None or not 2 <= r.steps <= 52:
         raise _refuse(f"{r.steps} steps cannot be planned", "give a number from 2 to 52")
+    if not 0 <= r.cluster_autocorrelation <= 1:
+        says = f"the cluster autocorrelation is {r.cluster_autocorrelation:g}"
+        raise _refuse(says, "give a share from 0 to 1, such as 0.8")
     if r.clusters is not None and r.clusters < r.steps:
         says = f"{r.clusters} clusters are too few for {r.steps} steps"
         raise _refuse(says, "at least one crosses over at each")

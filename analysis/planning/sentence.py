@@ -87,8 +87,7 @@ def notes_of(r: PowerRequest, a: PowerAnswer, with_t: float | None) -> tuple[str
     if r.wedge:
         notes.append(
             "The analysis compares each cluster with itself over time, so that only what varies "
-            "within clusters counts. That holds if a cluster's people are as alike in different "
-            "periods as in one; where they drift apart, plan for more clusters."
+            f"within clusters counts. {_alike(r)}"
         )
     if r.kind == "proportion" and r.mde is not None and r.mde > 0.05:
         notes.append(
@@ -106,6 +105,18 @@ def notes_of(r: PowerRequest, a: PowerAnswer, with_t: float | None) -> tuple[str
             "the effect is as planned."
         )
     return tuple(notes)
+
+
+def _alike(r: PowerRequest) -> str:
+    if r.cluster_autocorrelation < 1:
+        return (
+            f"{r.cluster_autocorrelation:.0%} of what makes a cluster's people alike within a "
+            "period is taken to last from one period to another (Hooper and others 2016)."
+        )
+    return (
+        "That holds if a cluster's people are as alike in different periods as in one; where they "
+        "drift apart, give cluster-autocorrelation, such as 0.8, and plan for more clusters."
+    )
 
 
 def _test(r: PowerRequest) -> str:

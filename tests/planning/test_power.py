@@ -257,6 +257,25 @@ def test_stepped_wedge_design_effect_is_woertmans_where_clusters_are_taken_out_w
     assert answer.clusters % k == 0
 
 
+@pytest.mark.parametrize("autocorrelation", [0.0, 0.8, 1.0])
+def test_clusters_that_drift_need_what_hooper_and_others_say(autocorrelation):
+    """Hooper, Teerenstra, de Hoop & Eldridge (2016): 3 L (1 - r) (1 + L r) / ((L^2 - 1) (2 + L r)).
+
+    Times 1 + (m - 1) rho, with r the correlation of a cluster's means in two periods; with fixed
+    cluster effects what lasts of the clusters swamps everything, and (1 - r) stays what moves.
+    """
+    k, rho, size = 4, 0.05, 50
+    answer = plan(baseline=0.31, mde=0.05, icc=rho, cluster_size=size, steps=k,
+                  cluster_autocorrelation=autocorrelation)  # fmt: skip
+    between, moving = rho * autocorrelation, (1 - rho) / size + rho * (1 - autocorrelation)
+    assert between + moving == pytest.approx((1 + (size - 1) * rho) / size)
+    swamped = between + 1e9
+    r = swamped / (swamped + moving)
+    hooper = size * moving * 3 * k * (1 + k * r) / ((k**2 - 1) * (2 + k * r))
+    assert answer.design_effect == pytest.approx(hooper * (k + 1), rel=1e-6)
+    assert ("80%" in " ".join(answer.notes)) == (autocorrelation == 0.8)
+
+
 def test_a_stepped_wedge_of_too_few_clusters_for_an_interval_has_no_power():
     few = {"baseline": 0.31, "mde": 0.3, "icc": 0.05, "cluster_size": 5000, "steps": 4}
     assert plan(**few, clusters=4).power == 0

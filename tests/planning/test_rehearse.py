@@ -92,9 +92,12 @@ def test_the_same_seed_gives_the_same_rehearsal():
         {"kind": "mean", "baseline": 20.0, "sd": 5.0, "mde": 1.0, "icc": 0.1, "cluster_size": 10,
          "steps": 3},
         {"kind": "mean", "baseline": 20.0, "sd": 5.0, "mde": 2.5, "icc": 0.05, "cluster_size": 10,
-         "steps": 4, "clusters": 10},
+         "steps": 4, "clusters": 10, "cluster_autocorrelation": 0.6},
+        {"baseline": 0.3, "mde": 0.1, "icc": 0.05, "cluster_size": 20, "steps": 4,
+         "cluster_autocorrelation": 0.5},
     ],
-    ids=["switchback", "wedge of a share", "wedge of a mean", "wedge of ten clusters"],
+    ids=["switchback", "wedge of a share", "wedge of a mean", "wedge of ten clusters that drift",
+         "wedge of a share that drifts"],
 )  # fmt: skip
 def test_trials_over_time_reach_the_power_of_their_formula(options):
     """Within Monte Carlo error; a switchback's within four points more, for its spread is estimated."""

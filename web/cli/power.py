@@ -34,6 +34,10 @@ KINDS = ("proportion", "count", "mean", "ratio", "time-to-event")
 @click.option("--icc", type=float, help="Intra-cluster correlation, where clusters are drawn.")
 @click.option("--cluster-size", type=float, help="Mean units in a cluster.")
 @click.option("--cluster-cv", type=float, default=0.0, help="sd over mean of the cluster sizes.")
+@click.option(
+    "--cluster-autocorrelation", type=float, default=1.0, show_default=True,
+    help="Stepped wedge: how much of the icc is left between two periods.",
+)  # fmt: skip
 @click.option("--clusters", type=int, help="Clusters there are in all.")
 @click.option("--periods", type=int, help="Switchback: periods in all.")
 @click.option("--period-cv", type=float, help="Switchback: sd over mean between periods.")
