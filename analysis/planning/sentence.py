@@ -115,7 +115,8 @@ def _alike(r: PowerRequest) -> str:
         )
     return (
         "That holds if a cluster's people are as alike in different periods as in one; where they "
-        "drift apart, give cluster-autocorrelation, such as 0.8, and plan for more clusters."
+        "drift apart, plan for more clusters: signpost power --cluster-autocorrelation says how "
+        "many."
     )
 
 
