@@ -1,13 +1,18 @@
 """Opening the engine that reads the log.
 
 The registry lives in SQLite or PostgreSQL; the pass over the log runs in DuckDB, which reads
-either in place. The scanner extensions come as packages, so nothing is downloaded at run time.
+PostgreSQL in place and SQLite from a copy: DuckDB has an SQLite of its own, and when one of two in
+a process closes a file, the system drops the locks of both (sqlite.org/howtocorrupt.html, 2.2.1).
+Another process would then write into an open transaction, or clear away what this one writes
+later. The scanner extensions come as packages, so nothing is downloaded at run time.
 """
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -25,6 +30,8 @@ TABLES = ("assignments", "units", "exposures", "outcomes", "contacts", "identifi
 """What the pass over the log reads."""
 
 SCANNERS = {"sqlite": "sqlite_scanner", "postgresql": "postgres_scanner"}
+ATTACHED = {"sqlite": ("sqlite", "main"), "postgresql": ("postgres", "public")}
+"""What DuckDB calls each kind of database, and the schema that the tables are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +64,42 @@ def open_log(store: Store) -> Iterator[Log]:
     """DuckDB with the store attached, read-only.
 
     Raises:
-        Unavailable: the scanner extension cannot be loaded on this machine.
+        Unavailable: the scanner extension cannot be loaded on this machine, or there is no room
+            for the copy of an SQLite store.
     """
-    backend = ibis.duckdb.connect()
-    try:
-        _load(backend.con, SCANNERS[store.dialect])
-        backend.con.execute("SET TimeZone = 'UTC'")
-        if store.dialect == "sqlite":
-            file = _quoted(str(store.url.database))
-            backend.con.execute(f"ATTACH '{file}' AS log (TYPE sqlite, READ_ONLY)")
-            database = ("log", "main")
-        else:
-            address = store.url.set(drivername="postgresql").render_as_string(hide_password=False)
-            backend.con.execute(f"ATTACH '{_quoted(address)}' AS log (TYPE postgres, READ_ONLY)")
-            database = ("log", "public")
-        yield Log(backend, database)
-    finally:
-        backend.disconnect()
+    with _address(store) as address:
+        backend = ibis.duckdb.connect()
+        try:
+            _load(backend.con, SCANNERS[store.dialect])
+            backend.con.execute("SET TimeZone = 'UTC'")
+            kind, schema = ATTACHED[store.dialect]
+            backend.con.execute(f"ATTACH '{_quoted(address)}' AS log (TYPE {kind}, READ_ONLY)")
+            yield Log(backend, ("log", schema))
+        finally:
+            backend.disconnect()
+
+
+@contextmanager
+def _address(store: Store) -> Iterator[str]:
+    """What DuckDB attaches: PostgreSQL's address, or a copy of the SQLite file."""
+    if store.dialect == "postgresql":
+        yield store.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return
+    with tempfile.TemporaryDirectory(prefix="signpost-") as folder:
+        copy = f"{folder}/log.db"
+        with store.engine.connect() as connection, closing(sqlite3.connect(copy)) as target:
+            # Nobody needs the copy after a crash, so nothing waits for the disk.
+            target.execute("PRAGMA journal_mode = OFF")
+            target.execute("PRAGMA synchronous = OFF")
+            origin: Any = connection.connection.driver_connection
+            try:
+                origin.backup(target)
+            except sqlite3.Error as failure:
+                raise Unavailable(
+                    f"the database cannot be copied to be read ({failure})",
+                    f"make room for it in {tempfile.gettempdir()}, or set TMPDIR",
+                ) from failure
+        yield copy
 
 
 @contextmanager
