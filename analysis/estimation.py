@@ -31,6 +31,9 @@ from trials.definition.model import Metric, Prior, Trial
 School = Literal["frequentist", "bayesian", "both"]
 Outcome = Estimate | Absent
 Readers = Mapping[tuple[str, str], Read]
+NOT_REDRAWN = Absent(
+    "not-redrawn", "The draw is made again for the main measure of everybody alone."
+)
 
 
 class Again(NamedTuple):
@@ -52,23 +55,31 @@ class Contrast:
     ratio: Outcome
     posterior: Posterior | Absent | None
     guardrail: dict[str, Any] | None = None
-    randomisation_p: float | None = None
+    randomisation_p: float | Absent | None = None
     look: dict[str, Any] | None = None
     bounds: dict[str, Any] | None = None
     also: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The contract's contrast."""
+        """The contract's contrast; ``randomisation_why`` says why there is no such p-value."""
+        redrawn = NOT_REDRAWN if self.randomisation_p is None else self.randomisation_p
         return {
             "arm": self.arm, "versus": self.versus,
             "difference": to_json(self.difference), "ratio": to_json(self.ratio),
-            "unadjusted": to_json(self.unadjusted), "randomisation_p": self.randomisation_p,
+            "unadjusted": to_json(self.unadjusted),
+            **_redrawn(redrawn),
             "posterior": None if self.posterior is None else self.posterior.to_json(),
             "guardrail": self.guardrail,
             **({"look": self.look} if self.look else {}),
             **({"bounds": self.bounds} if self.bounds else {}),
             **({"also": self.also} if self.also else {}),
         }  # fmt: skip
+
+
+def _redrawn(found: float | Absent) -> dict[str, Any]:
+    if isinstance(found, Absent):
+        return {"randomisation_p": None, "randomisation_why": found.why}
+    return {"randomisation_p": found}
 
 
 def contrasts(

@@ -19,6 +19,7 @@ from ibis import ir
 
 from analysis.compress.engine import Log
 from analysis.compress.frame import Asked
+from analysis.estimates import Absent
 from analysis.frequentist.randomisation import RandomisationTest, Randomised, randomisation_test
 from analysis.frequentist.stepped_wedge import wedge_randomisation_test
 from analysis.tables import Floats, Grouped, Ints
@@ -83,7 +84,24 @@ def entries(
     return _drawn(ordered, arm_ids, strata=bool(trial.design.strata))
 
 
-def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float]:
+def why_none(trial: Trial) -> str:
+    """Why the main measure's draw cannot be made again, where :func:`p_values` has no answer."""
+    design = trial.design
+    if trial.primary.kind not in ("proportion", "count", "mean"):
+        return "The draw is made again only for a proportion, a count or a mean."
+    if design.kind == "stepped-wedge":
+        return ("The clusters of a stepped wedge are drawn again only without strata, and where "
+                "none went back to the control.")  # fmt: skip
+    if design.kind == "switchback":
+        return "The periods are not known to have run by the schedule that the plan's seed gives."
+    if design.adaptive is not None:
+        return "The shares followed the outcomes, so there is no one draw to make again."
+    if design.method != "blocks":
+        return "A draw by matching or minimisation needs columns that are not kept."
+    return f"Only a draw made here, of at most {MOST:,} entries, is made again."
+
+
+def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float | Absent]:
     """The two-sided randomisation p-value of each treatment arm against the control.
 
     999 draws (fewer, down to 399, for long lists), so that no p-value is below 1/1,000. With
@@ -96,7 +114,7 @@ def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float
     control = next(i for i, arm in enumerate(trial.arms) if arm.control)
     units = Randomised(arm=drawn.arm, n=drawn.n, y=drawn.y,
                        stratum=drawn.stratum if trial.design.strata else None)  # fmt: skip
-    found: dict[str, float] = {}
+    found: dict[str, float | Absent] = {}
     for i, arm in enumerate(trial.arms):
         if i == control:
             continue
@@ -106,14 +124,13 @@ def p_values(trial: Trial, drawn: Drawn | None, *, seed: int) -> dict[str, float
             units, pair or _redraw(trial, drawn), rng, arm=i, versus=control,
             draws=max(draws, FEWEST_DRAWS),
         )  # fmt: skip
-        if isinstance(test, RandomisationTest):
-            found[arm.key] = test.p
+        found[arm.key] = test.p if isinstance(test, RandomisationTest) else test
     return found
 
 
 def over_time(
     trial: Trial, table: Grouped, *, seed: int, sealed: int | None
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float | Absent]:  # fmt: skip
     """The same for a trial randomised over time; ``sealed`` is the seed of its schedule."""
     if table.period is None or trial.primary.kind not in ("proportion", "count", "mean"):
         return {}
@@ -130,7 +147,9 @@ def schedule(trial: Trial, sealed: int | None) -> dict[str, str]:
     return {f"{i:06d}": drawn.allocation.arms[arm] for i, arm in enumerate(drawn.arm.tolist())}
 
 
-def _switchback(trial: Trial, table: Grouped, *, seed: int, sealed: int) -> dict[str, float]:
+def _switchback(
+    trial: Trial, table: Grouped, *, seed: int, sealed: int
+) -> dict[str, float | Absent]:
     """Periods given arms again under the same calendar; none where another schedule was run."""
     design = switchback_for(trial)
     schedule = design.draw(seed=sealed, trial=trial.key)
@@ -142,18 +161,17 @@ def _switchback(trial: Trial, table: Grouped, *, seed: int, sealed: int) -> dict
     units = Randomised(arm=periods.arm, n=periods.n, y=periods.y,
                        stratum=schedule.allocation.stratum[place])  # fmt: skip
     again = design.redraws(schedule.allocation)
-    found: dict[str, float] = {}
+    found: dict[str, float | Absent] = {}
     for i in (i for i in range(len(table.arms)) if i != table.control):
         test = randomisation_test(
             units, lambda rng: again(rng)[place], np.random.default_rng([seed, i]), arm=i,
             versus=table.control, draws=DRAWS,
         )  # fmt: skip
-        if isinstance(test, RandomisationTest):
-            found[table.arms[i]] = test.p
+        found[table.arms[i]] = test.p if isinstance(test, RandomisationTest) else test
     return found
 
 
-def _wedge(trial: Trial, table: Grouped, *, seed: int) -> dict[str, float]:
+def _wedge(trial: Trial, table: Grouped, *, seed: int) -> dict[str, float | Absent]:
     """Clusters given each other's days of going over."""
     known = table.where(table.n > 0)
     if trial.design.strata or known.cluster is None or known.period is None:
@@ -170,7 +188,7 @@ def _wedge(trial: Trial, table: Grouped, *, seed: int) -> dict[str, float]:
         table, lambda rng: rng.permutation(crossed), np.random.default_rng([seed, arm]), arm=arm,
         draws=FEWEST_DRAWS,
     )  # fmt: skip
-    return {table.arms[arm]: test.p} if isinstance(test, RandomisationTest) else {}
+    return {table.arms[arm]: test.p if isinstance(test, RandomisationTest) else test}
 
 
 def _drawn(table: pa.Table, arm_ids: Sequence[int], *, strata: bool) -> Drawn | None:
@@ -248,4 +266,4 @@ def _pairwise(
     return pairwise.within(groups * (int(block.max()) + 1) + block, drawn.arm, pair)
 
 
-__all__ = ["Drawn", "can_redraw", "entries", "over_time", "p_values"]
+__all__ = ["Drawn", "can_redraw", "entries", "over_time", "p_values", "why_none"]

@@ -183,13 +183,14 @@ def _judged(study: _Study) -> looking.Judged | None:
 
 
 def _redrawn(study: _Study, found: list[estimation.Contrast]) -> list[estimation.Contrast]:
-    """The main measure's contrasts with their randomisation p-values, where these can be had."""
+    """The main measure's contrasts with their randomisation p-values, or why there are none."""
     p = redrawing.p_values(study.trial, study.shown.drawn, seed=study.order.seed)
     table = study.tables[study.trial.primary.key]
     if isinstance(table, Grouped):
         p |= redrawing.over_time(study.trial, table, seed=study.order.seed, sealed=study.sealed)
+    none = Absent("no-draw", redrawing.why_none(study.trial))
     return [
-        replace(c, randomisation_p=p.get(c.arm)) if c.metric.role == "primary" else c
+        replace(c, randomisation_p=p.get(c.arm, none)) if c.metric.role == "primary" else c
         for c in found
     ]  # fmt: skip
 

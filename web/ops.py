@@ -70,11 +70,13 @@ def alive() -> Response:
 def ready() -> tuple[Response, int]:
     """The database can be reached, its schema is current, and the clock was seen lately.
 
-    Where no clock has ever run on this database it is not missed.
+    A clock that never ran is missed as one that stopped is: without either nothing becomes due.
     """
     troubles = list(current_app.extensions["catalogue"].troubles())
     seen = None if troubles else _clock_seen()
     age = None if seen is None else (clock.now() - seen).total_seconds()
+    if not troubles and seen is None:
+        troubles.append("no clock has run on this database: start 'signpost scheduler'")
     if age is not None and age > CLOCK_SECONDS:
         troubles.append(f"the clock was last seen {age:,.0f} seconds ago")
     known = {"seen": seen.isoformat(), "seconds_ago": round(age or 0)} if seen else None

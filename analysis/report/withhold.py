@@ -58,7 +58,8 @@ def _metric(metric: Json, why: str) -> dict[str, Any]:
     kept = {key: metric[key] for key in ("key", "title", "role", "kind", "better") if key in metric}
     contrasts = [
         {"arm": c["arm"], "versus": c["versus"], "difference": absent, "ratio": absent,
-         "unadjusted": absent, "randomisation_p": None, "posterior": None, "guardrail": None}
+         "unadjusted": absent, "randomisation_p": None, "randomisation_why": why,
+         "posterior": None, "guardrail": None}
         for c in metric.get("contrasts", ())
     ]  # fmt: skip
     return {**kept, "arms": [], "contrasts": contrasts, "segments": [], "interactions": []}

@@ -143,6 +143,7 @@ def test_shares_move_are_stored_with_each_assignment_and_the_result_counts_by_th
     assert verdicts["sample-ratio"] == "pass"
     assert contrast["posterior"]["probability_better"] > 0.99
     assert contrast["randomisation_p"] is None
+    assert "followed the outcomes" in contrast["randomisation_why"]
 
 
 def test_shares_stay_until_every_version_has_outcomes_and_files_are_refused(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from bs4 import BeautifulSoup
 from council import ATTACK, settings
 from sample import letter_result
 from signed import client_of
 
 from analysis.report.html import policy
-from trials import registry, resources
+from trials import clock, leases, registry, resources
+from trials.store import migrate
 from trials.store.engine import Store
+from trials.store.tables import LeaseRow
 from web import present
 from web.app import create_app
 
@@ -180,8 +184,25 @@ def test_the_api_describes_itself_and_its_problems(client):
     assert "application/problem+json" in missing["content"]
 
 
-def test_readiness_follows_the_database(client, tmp_path):
-    assert client.get("/readyz").json == {"ready": True, "troubles": [], "scheduler": None}
+def test_readiness_follows_the_database_and_the_clock(tmp_path):
+    (tmp_path / "made").mkdir()
+    made = settings(tmp_path / "made")
+    store = Store.open(made.database_url)
+    migrate.upgrade(store)
+    client = create_app(made).test_client()
+    never = client.get("/readyz")
+    assert never.status_code == 503
+    assert "start 'signpost scheduler'" in never.json["troubles"][0]
+    with store.write() as session:
+        leases.take(session, "clock", "one", length=timedelta(seconds=30))
+    seen = client.get("/readyz")
+    assert (seen.status_code, seen.json["ready"], seen.json["troubles"]) == (200, True, [])
+    with store.write() as session:
+        session.execute(sa.update(LeaseRow).values(seen=clock.now() - timedelta(minutes=3)))
+    late = client.get("/readyz")
+    assert late.status_code == 503
+    assert "last seen 180 seconds ago" in late.json["troubles"][0]
+    store.close()
     bare = create_app(settings(tmp_path)).test_client().get("/readyz")
     assert bare.status_code == 503
     assert "the schema is at nothing" in bare.json["troubles"][0]

@@ -127,7 +127,7 @@ PATHS = {
     "/opportunities/panel": 200,
     "/opportunities/table": 200,
     "/healthz": 200,
-    "/readyz": 200,
+    "/readyz": 503,
     "/metrics": 200,
     "/api/v1/trials": 200,
     "/api/v1/trials/council-tax-reminder": 200,
