@@ -190,7 +190,9 @@ def _redrawn(study: _Study, found: list[estimation.Contrast]) -> list[estimation
         p |= redrawing.over_time(study.trial, table, seed=study.order.seed, sealed=study.sealed)
     none = Absent("no-draw", redrawing.why_none(study.trial))
     return [
-        replace(c, randomisation_p=p.get(c.arm, none)) if c.metric.role == "primary" else c
+        replace(c, randomisation_p=p.get(
+            c.arm, c.difference if isinstance(c.difference, Absent) else none))
+        if c.metric.role == "primary" else c
         for c in found
     ]  # fmt: skip
 

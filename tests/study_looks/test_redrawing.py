@@ -166,3 +166,12 @@ def test_units_met_one_at_a_time_are_drawn_again_as_they_were_met(
             session.execute(sa.delete(OutcomeRow))
     assert p[2.0] < 0.005
     assert p[0.0] > 0.01
+
+
+def test_what_has_no_difference_has_no_p_value_for_the_same_reason(sqlite_store, hasher, tmp_path):
+    """Outcomes of one arm alone."""
+    loaded(sqlite_store, hasher, tmp_path, lambda i, arm: "" if arm == "t" else i)
+    result = study.analyse(sqlite_store, study.Order(key=KEY, school="frequentist"))
+    contrast = result["metrics"][0]["contrasts"][0]
+    assert contrast["randomisation_p"] is None
+    assert contrast["randomisation_why"] == contrast["difference"]["why"]
