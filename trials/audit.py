@@ -75,6 +75,11 @@ def history(session: Session, subject: str) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+def name(actor: str) -> str:
+    """An actor as a page or a paper names them: the log keeps which way they came in."""
+    return actor.removeprefix("cli:")
+
+
 def latest(session: Session, subject: str, *actions: str) -> int | None:
     """The number of the last entry about ``subject`` with one of ``actions``, if there is any."""
     wanted = AuditRow.subject == subject, AuditRow.action.in_(actions)

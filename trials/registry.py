@@ -133,9 +133,12 @@ def add(session: Session, trial: Trial, *, actor: str) -> Added:
     if definition_of(row) == trial:
         return Added("unchanged", load(session, trial.key))
     if row.state not in DRAFT_STATES:
+        over = row.state in ("stopped", "decided")
         raise Conflict(
             f"trial {trial.key!r} has been launched, so its plan is locked",
-            f"amend it with 'signpost trial amend {trial.key} FILE.toml --reason …'",
+            "it is over: give the new trial a key of its own"
+            if over
+            else f"amend it with 'signpost trial amend {trial.key} FILE.toml --reason …'",
         )
     write_definition(session, row, trial)
     row.state = state_before_launch(trial)

@@ -12,6 +12,7 @@ from analysis.report import figures, method, phrases, view
 from analysis.report.reading import Json, metric_title
 from analysis.report.view import Amendment, Version
 from analysis.report.words import DECISIONS
+from trials import audit
 from trials.audit import Entry
 from trials.definition.model import Metric, Trial
 from trials.registry import TrialRecord, TrialSummary
@@ -250,4 +251,6 @@ def _amendments(record: TrialRecord) -> tuple[Amendment, ...]:
 
 
 def _event(entry: Entry) -> Event:
-    return Event(at=figures.moment(entry.at), what=figures.capital(entry.action), who=entry.actor)
+    return Event(
+        at=figures.moment(entry.at), what=figures.capital(entry.action), who=audit.name(entry.actor)
+    )

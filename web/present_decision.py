@@ -18,6 +18,7 @@ from analysis.scaling import words
 from analysis.scaling.decision import Decision
 from analysis.scaling.ranges import Range
 from analysis.scaling.realisation import STAGES, Adoption, Benefit, Realised, Rollout, Stage
+from trials import audit
 from web.present import State
 
 CHOICES: tuple[tuple[Decision, str, str], ...] = (
@@ -105,7 +106,7 @@ def taken(found: Decided) -> Taken:
     if found.dissents:
         dissent = f"It differs from what was recommended; {found.reviewer} answers for that."
     return Taken(
-        label=label(found.decided), at=figures.moment(found.at), who=found.actor,
+        label=label(found.decided), at=figures.moment(found.at), who=audit.name(found.actor),
         reason=figures.sentence(found.reason), recommended=label(found.recommended),
         dissent=dissent,
     )  # fmt: skip

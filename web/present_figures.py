@@ -15,6 +15,7 @@ from analysis.scaling.assumption import Assumption
 from analysis.scaling.assumptions import checked
 from analysis.scaling.shared import Moved
 from analysis.scaling.specs import SPECS, Spec
+from trials import audit
 from trials.errors import Invalid, SignpostError
 from web.filled import Filled
 from web.present import State
@@ -133,7 +134,7 @@ def change(entry: Entry) -> Change:
     a = entry.assumption
     spread = words.range_of(a)
     said = words.figure_of(a) + (f" ({spread})" if spread else "")
-    return Change(at=figures.moment(entry.at), who=entry.actor,
+    return Change(at=figures.moment(entry.at), who=audit.name(entry.actor),
                   figure="Given up" if entry.withdrawn else said,
                   source="" if entry.withdrawn else words.origin_of(a), why=entry.why)  # fmt: skip
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from analysis.report import figures
-from trials import clock
+from trials import audit, clock
 from trials.jobs import Job
 from web.jobs import handlers
 from web.present import State
@@ -137,7 +137,7 @@ def _error(job: Job) -> str:
 def _facts(job: Job) -> tuple[tuple[str, str], ...]:
     said = {
         "About": job.subject,
-        "Asked for": f"{figures.moment(job.created_at)}, by {job.actor}",
+        "Asked for": f"{figures.moment(job.created_at)}, by {audit.name(job.actor)}",
         "Begun": figures.moment(job.started_at) if job.started_at else "",
         "Ended": figures.moment(job.finished_at) if job.finished_at else "",
         "Time taken": _took(job),

@@ -24,6 +24,7 @@ from analysis.scaling.opportunity import (
 )
 from analysis.scaling.ranges import Range
 from analysis.scaling.reason_table import read_table
+from trials import audit
 from trials.plurals import counted
 from trials.resources import folder
 from web.filled import Filled
@@ -129,7 +130,9 @@ def provenance(table: Kept | None) -> str:
     months = "1 month" if table.months == 1 else f"{table.months:g} months"
     over = f" Columns passed over: {', '.join(table.passed_over)}." if table.passed_over else ""
     on = figures.day(table.at)
-    return f"Your own table, {table.name}: {months}, given on {on} by {table.actor}.{over}"
+    return (
+        f"Your own table, {table.name}: {months}, given on {on} by {audit.name(table.actor)}.{over}"
+    )
 
 
 def _says(found: Opportunities) -> str:

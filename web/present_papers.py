@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from analysis.casework.papers import FORMATS, KINDS, Format, Kept, Kind
 from analysis.report import figures
+from trials import audit
 
 NAMES: dict[Kind, tuple[str, str]] = {
     "dossier": ("The dossier",
@@ -73,7 +74,7 @@ def one(kept: Kept) -> Given:
     name = next((NAMES[k][0] for k in KINDS if k == kept.kind), kept.kind)
     fmt = next((FORMAT_NAMES[f] for f in FORMATS if f == kept.fmt), kept.fmt)
     return Given(
-        id=kept.id, name=name, fmt=fmt, at=figures.moment(kept.at), who=kept.actor,
+        id=kept.id, name=name, fmt=fmt, at=figures.moment(kept.at), who=audit.name(kept.actor),
         run="" if kept.run is None else str(kept.run), size=_size(kept.size), digest=kept.digest,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.report import figures
+from trials import audit
 from trials.accounts import ROLES, Role, User
 from trials.apikeys import ApiKey
 from trials.audit import Entry
@@ -129,7 +130,7 @@ def keys(found: Sequence[ApiKey]) -> list[Key]:
     names = {scope: label for scope, label, _ in SCOPES}
     return [
         Key(name=k.name, may="; ".join(names[s] for s in k.scopes),
-            made=f"{figures.day(k.created_at)}, by {k.created_by}",
+            made=f"{figures.day(k.created_at)}, by {audit.name(k.created_by)}",
             revoked=figures.day(k.revoked_at) if k.revoked_at else "")
         for k in sorted(found, key=lambda k: (k.revoked_at is not None, k.name.lower()))
     ]  # fmt: skip

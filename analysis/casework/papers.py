@@ -168,7 +168,7 @@ def material(session: Session, key: str, *, organisation: str = "") -> Material:
     return Material(
         trial=record.definition, result=withheld(found), case=case, why_no_case=why,
         decision=_decision(session, record), steps=_steps(session, key), events=_events(record),
-        definition=toml.write(record.definition), locked_by=_name(record.locked_by or ""),
+        definition=toml.write(record.definition), locked_by=audit.name(record.locked_by or ""),
         state=record.state, organisation=organisation, generated_at=clock.now(),
     )  # fmt: skip
 
@@ -246,7 +246,7 @@ def _bare(record: TrialRecord) -> Decision | None:
 
 def _steps(session: Session, key: str) -> tuple[tuple[str, str, str, str], ...]:
     return tuple(
-        (s.step.what, _name(s.step.owner), day(s.step.due),
+        (s.step.what, audit.name(s.step.owner), day(s.step.due),
          f"Done on {day(s.step.done_on)}" if s.step.done_on else "Open")
         for s in steps.steps(session, key)
     )  # fmt: skip
@@ -260,11 +260,6 @@ def _events(record: TrialRecord) -> tuple[str, ...]:
     holidays = events.bank_holidays(about.starts, about.ends)
     found = events.clashes(about.starts, about.ends, holidays, service=about.service)
     return tuple(clash.says for clash in found)
-
-
-def _name(actor: str) -> str:
-    """An officer as a paper names them."""
-    return actor.removeprefix("cli:")
 
 
 def _basis(m: Material, wanted: Wanted) -> str:

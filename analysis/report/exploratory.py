@@ -15,6 +15,7 @@ from analysis.report.groups import drawable, group_name, group_row
 from analysis.report.marks import Panel, Rule
 from analysis.report.reading import Interval, Json, arm_title, finite, metric_title, parts, text
 from analysis.report.view import Drawn
+from trials import audit
 from trials.definition.model import Trial
 
 COLUMNS = ("Group", "Version", "People", "Difference", "Range", "p, adjusted")
@@ -58,14 +59,14 @@ def told(trial: Trial, found: Exploration) -> Told:
     """One question and its answer."""
     by = f", by {named(found.segment)}" if found.segment else ", everybody together"
     title = f"{metric_title(found.metric)}{by}"
-    when = figures.moment(found.at)
+    who, when = audit.name(found.actor), figures.moment(found.at)
     rows = tuple(row for group in parts(found.document, "groups")
                  for row in _rows(trial, found, group))  # fmt: skip
     heading = "Exploratory: the difference" + (" in each group" if found.segment else "")
     chart = _chart(trial, found, heading, rows)
     return Told(
         number=found.number, label=LABEL, title=title, caption=f"{LABEL}. {title}",
-        asked=f"Question {found.number}, asked by {found.actor} on {when}, of run {found.run}.",
+        asked=f"Question {found.number}, asked by {who} on {when}, of run {found.run}.",
         rows=rows,
         drawn=Drawn(chart=chart) if chart else None,
         says=tuple(_tested(trial, found, test) for test in parts(found.document, "interactions")),

@@ -48,14 +48,14 @@ _LEADS: dict[Standing, dict[str, str]] = {
     "better": {
         "scale": "Roll out {t} in place of {c}",
         "scale-with-conditions": "Roll out {t} in place of {c}, with conditions",
-        "extend": "{t} is ahead of {c}, but keep the trial running",
+        "extend": "{t} is ahead of {c}, but run the trial for longer before using it",
         "adapt": "{t} did better than {c}, but change it and test again before using it",
         "stop": "{t} did better than {c} on the main measure, but should not go further",
         "not-yet": "It is too early to act, though {t} is ahead of {c}",
         "": "{t} did better than {c}",
     },
     "worse": {
-        "extend": "{t} is behind {c}; keep the trial running only with care",
+        "extend": "{t} is behind {c}; run the trial for longer only with care",
         "adapt": "{t} did worse than {c}; change it before testing again",
         "not-yet": "It is too early to act, but {t} is behind {c}",
         "": "Do not use {t} in place of {c}",

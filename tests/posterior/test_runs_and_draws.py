@@ -291,6 +291,10 @@ def test_a_prior_is_frozen_at_launch_and_changes_only_by_an_amendment_that_every
         "made after outcomes were known, changed its standard deviation from 0.02 to 0.2" in says[0]
     )
     assert says[0].endswith("Reason: A wider belief.")
+    with sqlite_store.write() as session:
+        lifecycle.stop(session, KEY, actor="test")
+        with pytest.raises(Conflict, match="give the new trial a key of its own"):
+            registry.add(session, toml.read(HEAD + RATE), actor="test")
 
 
 def test_a_prior_altered_in_the_database_behind_the_plan_is_told_and_not_to_be_acted_on(

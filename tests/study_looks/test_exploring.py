@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from scipy.stats import false_discovery_control
 
 from analysis import explored, exploring, study
+from analysis.report import exploratory
 from analysis.tables import Grouped, Key
 from trials import accounts, audit, jobs, lifecycle, registry, sessions
 from trials.definition import toml
@@ -210,7 +211,9 @@ def test_an_analyst_asks_on_the_page_a_worker_answers_and_no_other_page_repeats_
     told = CliRunner().invoke(signpost, ["--database", url, "explore", KEY, "--measure", "paid",
                                          "--by", "ward", "--json"])  # fmt: skip
     assert json.loads(told.output)["label"] == explored.LABEL
-    assert len(taken(live)) == 1
+    (asked,) = taken(live)
+    at_a_prompt = exploratory.told(toml.read(TEXT), replace(asked, actor="cli:root"))
+    assert at_a_prompt.asked.startswith("Question 1, asked by root on ")
     officer = client_of(live, tmp_path, "officer")
     assert officer.get(f"/trials/{KEY}/exploratory").status_code == 403
     results = officer.get(f"/trials/{KEY}/results").text
