@@ -20,6 +20,7 @@ from analysis.frequentist.cluster import Robust
 from analysis.frequentist.fieller import fieller
 from analysis.joint import Joint, Mask
 from analysis.tables import Floats, Ints
+from trials.plurals import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,9 +206,8 @@ def _strata(table: Joint, codes: tuple[int, int]) -> _Strata:
     lost = sum(float(table.n[rows].sum()) for rows in groups[0])
     if not lost:
         return _Strata(usual, thin)
-    which = "1 stratum" if len(groups[0]) == 1 else f"{len(groups[0])} strata"
-    units = f"{lost:,.0f} {'unit' if lost == 1 else 'units'}"
-    left = f"left out: {which} ({units}) within which nothing can be compared"
+    which = counted(len(groups[0]), "stratum", "strata")
+    left = f"left out: {which} ({counted(lost, 'unit')}) within which nothing can be compared"
     return _Strata(usual, thin, (left,))
 
 

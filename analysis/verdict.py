@@ -18,6 +18,7 @@ from analysis.looking import Place, printed
 from analysis.report.figures import chance
 from analysis.report.reading import arm_title
 from trials.definition.model import Trial
+from trials.plurals import counted
 
 Decision = Literal["scale", "scale-with-conditions", "extend", "adapt", "stop", "not-yet"]
 
@@ -185,9 +186,8 @@ def _too_small(contrast: Contrast) -> bool:
 def _waiting(evidence: Evidence) -> list[str]:
     if not evidence.maturing:
         return []
-    if evidence.maturing == 1:
-        return ["1 unit is still inside its outcome window"]
-    return [f"{evidence.maturing:,} units are still inside their outcome window"]
+    are = counted(evidence.maturing, "unit is", "units are")
+    return [f"{are} still inside {'its' if evidence.maturing == 1 else 'their'} outcome window"]
 
 
 def _why_absent(primary: Sequence[Contrast]) -> str:

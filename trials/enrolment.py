@@ -446,10 +446,9 @@ def _notes(roll: _Roll, drawn: Allocation | None) -> tuple[str, ...]:
     if drawn is None and not roll.joined:
         notes.append("every unit was in the trial already; nobody was assigned anew")
     elif roll.known:
-        notes.append(
-            "1 unit was in the trial already and keeps its arm" if len(roll.known) == 1
-            else f"{len(roll.known):,} units were in the trial already and keep their arm"
-        )  # fmt: skip
+        known = counted(len(roll.known), "unit was", "units were")
+        keeps = "keeps its" if len(roll.known) == 1 else "keep their"
+        notes.append(f"{known} in the trial already and {keeps} arm")
     if roll.joined:
         joined = counted(len(roll.joined), "new member")
         takes = "takes its" if len(roll.joined) == 1 else "take their"

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trials.plurals import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -59,7 +61,7 @@ class Invalid(SignpostError):
         self.problems = tuple(problems)
         first = str(self.problems[0]) if self.problems else ""
         more = len(self.problems) - 1
-        tail = f" (and {more} more problem{'s' if more > 1 else ''})" if more > 0 else ""
+        tail = f" (and {counted(more, 'more problem')})" if more > 0 else ""
         super().__init__(f"{what}: {first}{tail}", remedy)
 
 

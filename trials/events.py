@@ -16,6 +16,7 @@ from typing import Final, Literal
 import holidays
 
 from trials.errors import Invalid, Problem
+from trials.plurals import counted
 
 Kind = Literal[
     "billing", "reminder", "summons", "mail-out", "election", "admissions", "bank-holiday",
@@ -161,8 +162,7 @@ def _meaning(event: Event, design: str) -> str:
 
 
 def _days(first: date, last: date) -> str:
-    days = (last - first).days + 1
-    return "1 day" if days == 1 else f"{days} days"
+    return counted((last - first).days + 1, "day")
 
 
 def _span(first: date, last: date) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trials.errors import Invalid, Problem
+from trials.plurals import counted
 
 MAX_CELL = 1_000_000
 MAX_COLUMNS = 2_000
@@ -183,8 +184,7 @@ def _whole(
         if len(row) != width:
             kind = "short" if len(row) < width else "long"
             hint = "the file may be cut short" if kind == "short" else "a cell may need quotes"
-            cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
-            raise _refused(name, f"has {cells} where the header has {width}",
+            raise _refused(name, f"has {counted(len(row), 'cell')} where the header has {width}",
                            f"{hint}; correct the row or export the file again", line)  # fmt: skip
         yield line, row
 

@@ -13,6 +13,7 @@ from analysis.report.marks import Panel, Row, Rule
 from analysis.report.view import Drawn
 from analysis.scaling import words
 from analysis.scaling.ranges import Range
+from trials.plurals import counted
 from web import present_decision
 
 
@@ -82,7 +83,7 @@ def _spared(found: Portfolio) -> str:
     if found.spared is None:
         return ""
     many = [m for m in found.members if m.made is not None and not m.counts and _loses(m)]
-    what = "1 trial" if len(many) == 1 else f"{len(many)} trials"
+    what = counted(len(many), "trial")
     return (
         f"Not rolling out {what} that would be expected to lose money spares "
         f"{words.spread(found.spared, money=True)}. It is not added to the total."

@@ -60,8 +60,11 @@ def maturity(
     thin = _thin(matured, events or {}, titles)
     share = waiting / (done + waiting)
     verdict: Verdict = "warn" if thin or share > warn_above else "pass"
-    says = f"{counted(done, 'unit')} of {number(done + waiting)} have completed the {window} window"
-    says += f"; {number(waiting)} are still in it and are not in the result" if waiting else ""
+    has, are = ("has" if done == 1 else "have"), ("is" if waiting == 1 else "are")
+    says = (
+        f"{counted(done, 'unit')} of {number(done + waiting)} {has} completed the {window} window"
+    )
+    says += f"; {number(waiting)} {are} still in it and {are} not in the result" if waiting else ""
     return Check(
         key="maturity", verdict=verdict, details=details, says=f"{says}{thin}.",
         what_to_do="" if verdict == "pass" else "Read the result as early: it can still move"

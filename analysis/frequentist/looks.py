@@ -19,6 +19,7 @@ from analysis.estimates import Absent, Estimate
 from analysis.frequentist.sequential import Look, boundaries, with_futility
 from analysis.frequentist.spending import OBRIEN_FLEMING, Spending
 from analysis.frequentist.walk import start
+from trials.plurals import counted
 
 Decision = Literal["continue", "effect", "futility", "no-effect"]
 
@@ -65,7 +66,7 @@ def stage_wise(estimate: Estimate, looks: Sequence[Look], *, level: float = 0.95
 
 
 def _counted(looks: Sequence[Look]) -> str:
-    return "1 look" if len(looks) == 1 else f"{len(looks)} looks"
+    return counted(len(looks), "look")
 
 
 def repeated(estimate: Estimate, look: Look, *, level: float = 0.95) -> Estimate | Absent:

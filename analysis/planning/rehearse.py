@@ -27,6 +27,7 @@ from analysis.tables import Grouped, Ints, Key
 from trials.definition.model import Arm, Design
 from trials.designs import Roster, design_for
 from trials.errors import SignpostError
+from trials.plurals import counted
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Outcomes: TypeAlias = Callable[[Ints, np.random.Generator], Floats]
@@ -87,7 +88,9 @@ def rehearse(
 
 def _refuse_others(r: PowerRequest, answer: PowerAnswer, n_sims: int) -> None:
     if n_sims < 1:
-        raise SignpostError(f"{n_sims} trials cannot be simulated", "give a number above 0")
+        raise SignpostError(
+            f"{counted(n_sims, 'trial')} cannot be simulated", "give a number above 0"
+        )
     over_time = r.switchback or r.wedge
     if over_time and (r.looks > 1 or r.margin is not None or r.guardrails):
         raise SignpostError(
@@ -99,7 +102,8 @@ def _refuse_others(r: PowerRequest, answer: PowerAnswer, n_sims: int) -> None:
         raise SignpostError("the simulation has no covariates", "leave out explained")
     if answer.total > LARGEST_REHEARSAL:
         raise SignpostError(
-            f"{answer.total:,} units are too many to simulate", "ask for a larger effect"
+            f"{counted(answer.total, 'unit is', 'units are')} too many to simulate",
+            "ask for a larger effect",
         )
 
 

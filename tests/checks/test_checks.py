@@ -201,6 +201,11 @@ def test_maturity_counts_those_still_in_their_window():
     )
 
 
+def test_maturity_of_one_is_said_of_one():
+    says = maturity({"a": 1, "b": 0}, {"a": 1, "b": 0}, window_days=14).says
+    assert says.startswith("1 unit of 2 has completed the 14-day window; 1 is still in it and is")
+
+
 def test_maturity_before_during_and_with_thin_arms():
     assert maturity({}, {}, window_days=7).verdict == "not-applicable"
     none = maturity({"a": 0}, {"a": 40}, window_days=7, complete_on="8 May 2026")

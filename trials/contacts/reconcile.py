@@ -250,8 +250,8 @@ def _counts(table: KpiTable, period: Period) -> Iterator[Finding]:
     if offered is None or not known or sum(known) <= offered:
         return
     says = (
-        f"{period.label}: {sum(known):,.0f} calls are said to be answered or abandoned, more than "
-        f"the {offered:,.0f} offered."
+        f"{period.label}: {counted(sum(known), 'call is', 'calls are')} said to be answered or "
+        f"abandoned, more than the {offered:,.0f} offered."
     )
     yield _finding(
         "contradiction", "more-than-offered", period, "offered", says, offered, sum(known)

@@ -80,7 +80,7 @@ def _spoken(text: str) -> Length:
 
 def _sent(text: str) -> Length:
     found = sms(text)
-    parts = "1 text message" if found.parts == 1 else f"{found.parts} text messages"
+    parts = counted(found.parts, "text message")
     warns = ""
     if found.wide:
         odd = next(c for c in text if c not in _BASIC and c not in _DOUBLE)
@@ -93,5 +93,5 @@ def _written(text: str, channel: Channel | None) -> Length:
     said = counted(words, "word")
     if channel == "letter":
         pages = max(1, math.ceil(words / _PAGE))
-        return Length(f"{said}, about {pages} page{'s' if pages > 1 else ''}")
+        return Length(f"{said}, about {counted(pages, 'page')}")
     return Length(said)

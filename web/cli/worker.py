@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trials.plurals import counted
 from web.cli.context import Context, json_option, pass_context, say
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _do_all(made: Worker) -> int:
 
 
 def _say_done(context: Context, jobs: int) -> None:
-    say(context, f"Did {jobs:,} {'job' if jobs == 1 else 'jobs'}", {"jobs": jobs})
+    say(context, f"Did {counted(jobs, 'job')}", {"jobs": jobs})
 
 
 def stopping(*, beside: bool) -> threading.Event:

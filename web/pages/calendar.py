@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from trials import calendar
 from trials.errors import SignpostError
 from trials.events import Event
+from trials.plurals import counted
 from web import present_calendar
 from web.access import Permission, may, needs, signed_in, store
 from web.filled import Filled, sent
@@ -39,7 +40,7 @@ def take() -> ResponseReturnValue:
         return _index(sent().wrong("file", str(refused))), refused.status
     with store().write() as session:
         added = calendar.take(session, found, actor=signed_in().email)
-    flash(f"{len(found):,} read, {added:,} new on the calendar.")
+    flash(f"{counted(len(found), 'event')} read, {added:,} new on the calendar.")
     return redirect(url_for("calendar.index"), 303)
 
 
