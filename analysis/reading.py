@@ -182,6 +182,7 @@ class _Reading:
     cutoff: int
     reach: int | None = None
     ways: Paths | None = None
+    followed: ir.Table | None = None
 
     def everything(self) -> Read:
         found = self._gathered()
@@ -336,13 +337,15 @@ class _Reading:
         after = max([*windows, self.window])
         before = max([one.metric.window or 0 for one in self._pre(asked)], default=0)
         fields = contacts.fields(asked)
+        # What followed a contact of the window's last day lies a week beyond the window.
         found = contact_log.linked(
-            self.log, units, named, before=before, after=after, cutoff=self.cutoff,
-            fields=fields,
+            self.log, units, named, before=before, after=max(after, self.window + WEEK),
+            cutoff=self.cutoff, fields=fields,
         )  # fmt: skip
         meanings = contact_log.meanings(self.beside.codes, self.beside.taxonomy)
         coded = contact_log.coded(found, ibis.memtable(meanings), fields)
-        return self.log.keep("linked", coded)
+        self.followed = self.log.keep("linked", coded)
+        return self.followed.filter(self.followed.since < after)
 
     @property
     def window(self) -> int:
@@ -408,7 +411,7 @@ class _Reading:
         return table
 
     def _deflection(self, units: ir.Table, linked: ir.Table | None) -> DeflectionTables | Absent:
-        if linked is None:
+        if linked is None or self.followed is None:
             return Absent("no-contact-log", "No contact log has been imported yet.")
         if not any(metric.source == "contacts" for metric in self.trial.metrics):
             return Absent("not-planned", "The plan has no metric over the contact log.")
@@ -426,8 +429,8 @@ class _Reading:
             ("line", asked.lines), ("channel", asked.channels),
         )  # fmt: skip
         followed = [
-            deflected.repeats(linked, self.trial, self.arm_ids, labels, by=by, window=WEEK,
-                              cutoff=cutoff)
+            deflected.repeats(self.followed, self.trial, self.arm_ids, labels, by=by, window=WEEK,
+                              within=self.window, cutoff=cutoff)
             for by, labels in places
         ]  # fmt: skip
         return deflected.tables(

@@ -216,9 +216,12 @@ class _Shared:
 
 def repeats(
     contacts: ir.Table, trial: Trial, arm_ids: Sequence[int], labels: tuple[str, ...], *,
-    by: Literal["line", "channel"], window: int, cutoff: int,
+    by: Literal["line", "channel"], window: int, within: int, cutoff: int,
 ) -> RepeatTable | None:  # fmt: skip
-    """Which line or channel a contact's next contact within ``window`` was on, by arm."""
+    """Which line or channel a contact's next contact within ``window`` was on, by arm.
+
+    The contacts that may be followed are those of the first ``within`` seconds.
+    """
     if not labels:
         return None
     inside = contacts.filter(contacts.since >= 0, contacts[by].isin(list(labels)))
@@ -226,7 +229,7 @@ def repeats(
     after = inside.mutate(
         next_label=inside[by].lead().over(order), next_at=inside.occurred_at.lead().over(order)
     )
-    after = after.filter(after.occurred_at + window <= cutoff)
+    after = after.filter(after.since < within, after.occurred_at + window <= cutoff)
     soon = ibis.coalesce(after.next_at - after.occurred_at < window, False)
     counted = after.group_by(
         ["arm_id", by, ibis.ifelse(soon, after.next_label, None).name("follows")]

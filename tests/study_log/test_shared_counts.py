@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.compress import compressed, frame
+from tests.study_log.conftest import call
 from trials.definition import toml
 
 PLAN = """
@@ -88,3 +89,21 @@ def test_shared_counts_are_those_of_each_metric_alone():
             assert getattr(left, column).tolist() == getattr(right, column).tolist()
         key = one.metric.key
         assert together.open_units[key] == pytest.approx(by_itself.open_units[key])
+
+
+def test_a_contact_late_in_the_window_is_followed_for_a_whole_week(calls):
+    """Called on days 1 and 6, rang another line on day 9; what rings on day 9 is past the window."""
+    people = "unit,arm,assigned_at,phone\n" + "".join(
+        f"P{n},{'ct'[n % 2]},2026-04-01T00:00:00Z,0207946{n:04}\n" for n in range(8)
+    )
+    made = [call(i, day, phone="02079460000", line=line) for i, (day, line) in
+            enumerate([(1, "Waste"), (6, "Waste"), (9, "Benefits"), (10, "Waste")])]  # fmt: skip
+    made += [call(n + 10, 2, phone=f"0207946{n:04}", line="Benefits") for n in range(1, 8)]
+    made.append(call(99, 29, phone="02079460001", line="Benefits"))
+
+    rows = calls(people, made)()["deflection"]["repeats"]
+
+    found = {(row["origin"], row["next"]): row["share"] * row["contacts"] for row in rows
+             if row["by"] == "line" and row["arm"] == "c"}  # fmt: skip
+    assert (found["Waste", "Waste"], found["Waste", "Benefits"]) == (1, 1)
+    assert found["Benefits", "Waste"] == 0
