@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials.contacts import workbooks
 from trials.contacts.json_values import objects
 from trials.contacts.reading import opened, sheet
 from trials.contacts.record import Refused
@@ -207,3 +208,44 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_opened(part
     packed.seek(0)
     with pytest.raises(SignpostError, match="unpacks to more than 512 MB, or to more than 128 MB"):
         sheet(packed)
+
+
+def tampered(part, sent):
+    """A sound workbook, one part of which is another."""
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook_bytes([["a", "b", "c"]]))) as sound,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as package,
+    ):
+        for name in sound.namelist():
+            package.writestr(name, sent if name == part else sound.read(name))
+    return packed.getvalue()
+
+
+SHEET = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+HEAD = '<row><c t="inlineStr"><is><t>a</t></is></c></row>'
+
+
+def test_a_row_with_a_number_beyond_any_sheet_is_not_counted_up_to():
+    far = f'{SHEET}{HEAD}<row r="2000000"><c><v>1</v></c></row></sheetData></worksheet>'
+    with pytest.raises(SignpostError, match="damaged"):
+        rows_of(tampered("xl/worksheets/sheet1.xml", far))
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/styles.xml"])
+def test_a_workbook_small_on_the_wire_does_not_fill_the_memory(part):
+    """Two million cells of one row, or as many styles, would all be held at once."""
+    cells = f"{SHEET}{HEAD}<row>{'<c/>' * 2_100_000}</row></sheetData></worksheet>"
+    with pytest.raises(SignpostError, match="unpacks to more"):
+        rows_of(tampered(part, cells))
+
+
+def test_ordinary_rows_are_read_however_many(monkeypatch):
+    monkeypatch.setattr(workbooks, "_HARMLESS", 100)
+    monkeypatch.setattr(workbooks, "MOST_TAGS", 50)
+    rows = "<row><c><v>1</v></c></row>" * 500
+    sent = tampered("xl/worksheets/sheet1.xml", f"{SHEET}{HEAD}{rows}</sheetData></worksheet>")
+    with pytest.raises(SignpostError, match="unpacks to more"):  # its styles have no rows
+        rows_of(sent)
+    monkeypatch.setattr(workbooks, "MOST_TAGS", 500)
+    assert rows_of(sent)[1][-1] == (501, ["1"])

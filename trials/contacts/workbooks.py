@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any, Final
@@ -27,6 +28,17 @@ LARGEST_UNPACKED: Final = 512 << 20
 
 LARGEST_TEXTS: Final = 128 << 20
 """The same for its table of shared texts, which is held in memory, several times over."""
+
+MOST_ROWS: Final = 1 << 20
+"""As many as a sheet can have: a number beyond would be counted up to through empty rows."""
+
+MOST_TAGS: Final = 1_000_000
+"""So many between two ends of rows or of shared texts: all of them are held in memory at once."""
+
+_HARMLESS: Final = 8 << 20
+_BLOCK: Final = 1 << 20
+_LONGEST_END: Final = 64
+_END: Final = re.compile(rb"</(?:[\w.-]+:)?(?:row|(si))>")
 
 
 def workbook(stream: IO[bytes], layout: Layout) -> Sheet:
@@ -50,15 +62,37 @@ def workbook(stream: IO[bytes], layout: Layout) -> Sheet:
 def _check_size(stream: IO[bytes]) -> None:
     try:
         with zipfile.ZipFile(stream) as package:
-            sizes = [(entry.filename, entry.file_size) for entry in package.infolist()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            parts = package.infolist()
+            fits = sum(part.file_size for part in parts) <= LARGEST_UNPACKED and all(
+                _fits(package, part) for part in parts if part.file_size > _HARMLESS
+            )
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
         raise _damaged() from None
     stream.seek(0)
-    texts = max((n for name, n in sizes if "sharedstrings" in name.lower()), default=0)
-    if sum(n for _, n in sizes) > LARGEST_UNPACKED or texts > LARGEST_TEXTS:
+    if not fits:
         raise SignpostError(f"the workbook unpacks to more than {LARGEST_UNPACKED >> 20} MB, or to "
                             f"more than {LARGEST_TEXTS >> 20} MB of texts",
                             "export it as CSV, which may be of any size")  # fmt: skip
+
+
+def _fits(package: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Whether a part of the workbook can be read a row, or a text, at a time; any name may lie."""
+    many = entry.file_size > LARGEST_TEXTS
+    if many and "sharedstrings" in entry.filename.lower():
+        return False
+    tags, rest = 0, b""
+    with package.open(entry) as part:
+        while block := part.read(_BLOCK):
+            begun, at = rest + block, len(rest)
+            for end in _END.finditer(begun):
+                if end[1] and many:
+                    return False
+                tags, at = 0, end.end()
+            tags += begun.count(b"<", at)
+            if tags > MOST_TAGS:
+                return False
+            rest = begun[-_LONGEST_END:]
+    return True
 
 
 def _damaged() -> SignpostError:
@@ -120,6 +154,8 @@ def _first(book: Any) -> Any:
 
 def _numbered(rows: Iterable[list[str]]) -> Iterator[Row]:
     for number, cells in enumerate(rows, start=1):
+        if number > MOST_ROWS:
+            raise _damaged()
         if any(cell.strip() for cell in cells):
             yield number, cells
 
