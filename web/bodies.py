@@ -1,10 +1,12 @@
 """Taking in what callers send, so that those who send slowly never hold every thread.
 
-The server waits for a body as long as its sender likes, with a thread for each. So only some of the
+The server waits for a body as long as its sender likes, with a thread for each, and cannot be told
+otherwise: a read ends when something has come, and never before. So only some of the
 threads may wait at a time: a quarter for callers who are not known, a quarter for keys and people
 who are signed in, a quarter for platforms that ask for an arm, so that no upload holds up a
 telephone, and the last for nobody: it answers whatever has no body. Who finds no place soon is told
-to come back, and everybody else is answered as before.
+to come back, and everybody else is answered as before. Who sends slower than a bad telephone line
+is cut off; only who sends nothing at all, and answers the system's probes, keeps a place.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import socket
 import stat
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,7 +26,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from flask import g
-from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
 
 from web.access import has_session
 
@@ -34,6 +38,10 @@ LARGEST = 256 * 1024 * 1024
 LARGEST_UNKNOWN = 1024 * 1024
 """Bytes that anybody else may: the forms for signing in hold some hundreds."""
 _CHUNK, _IN_MEMORY = 64 * 1024, 1024 * 1024
+GRACE, SLOWEST = 20.0, 16 * 1024
+"""Seconds that any sender has, and the bytes a second that it must keep up with afterwards."""
+_QUICK = 0.02
+"""Seconds within which what had come already is read."""
 _PATIENCE = 0.25
 """Seconds that one waits for a place: under load many read for a moment."""
 THREADS = 8
@@ -126,6 +134,7 @@ class Body(io.RawIOBase):
 
         Raises:
             ServiceUnavailable: too many are sending.
+            RequestTimeout: it comes too slowly.
             RequestEntityTooLarge: there is more than this caller may send.
         """
         if self._kept is None:
@@ -145,14 +154,27 @@ class Body(io.RawIOBase):
         most = LARGEST if known else LARGEST_UNKNOWN
         kept: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the body
         with self._gate.known if known else self._gate.unknown:
-            while chunk := self._sent.read(min(_CHUNK, self._left)):
-                self._left -= len(chunk)
+            for chunk in self._chunks():
                 kept.write(chunk)
                 if kept.tell() > most:
                     kept.close()
                     raise RequestEntityTooLarge
         kept.seek(0)
         return kept
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What comes: a byte at a time while it is waited for, as a read waits for all it asked."""
+        began = last = time.monotonic()
+        size, got = 1, 0
+        while chunk := self._sent.read(min(size, self._left)):
+            now = time.monotonic()
+            self._left -= len(chunk)
+            got += len(chunk)
+            if now - began > GRACE + got / SLOWEST:
+                raise RequestTimeout("The request came too slowly. Send it again.")
+            size = min(2 * size, _CHUNK) if now - last < _QUICK else 1
+            last = now
+            yield chunk
 
 
 def notice_the_vanished() -> None:

@@ -19,6 +19,7 @@ _TITLES = {
     403: "You may not see this",
     404: "Page not found",
     405: "That cannot be done here",
+    408: "That came too slowly",
     409: "Somebody else was first",
     410: "This address is no longer used",
     413: "That file is too large",

@@ -67,6 +67,13 @@ def test_others_are_answered_while_strangers_and_a_keys_owner_send_slowly(server
     last.close()
 
 
+def test_a_connection_that_says_nothing_is_closed(server):
+    """A thousand of them would be all that the server holds, and nobody else got in."""
+    silent = socket.create_connection(("127.0.0.1", int(server[1].rsplit(":", 1)[1])), timeout=120)
+    with silent:
+        assert silent.recv(1) == b""
+
+
 def test_a_strangers_body_is_bounded_however_it_is_sent(app):
     read = []
 
@@ -83,6 +90,26 @@ def test_a_strangers_body_is_bounded_however_it_is_sent(app):
         request.get_data()
     assert refused.value.code == 413
     assert sum(read) < 2 * bodies.LARGEST_UNKNOWN
+
+
+def test_who_sends_too_slowly_is_cut_off_however_little_comes(app, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(bodies.time, "monotonic", lambda: now[0])
+
+    class Trickle:
+        """A byte a second, for which a read waits until it has all it asked for."""
+
+        def read(self, size):
+            now[0] += size
+            return b"x" * size
+
+    environ = EnvironBuilder("/sign-in", method="POST").get_environ()
+    environ["CONTENT_LENGTH"], environ["wsgi.input"] = "5000", Trickle()
+    environ["wsgi.input"] = bodies.Gate(4).body(environ)
+    with app.request_context(environ), pytest.raises(HTTPException) as refused:
+        request.get_data()
+    assert refused.value.code == 408
+    assert now[0] < bodies.GRACE + 2
 
 
 def test_no_more_is_read_than_the_length_that_is_told(app):

@@ -69,7 +69,7 @@ def refuse_taken(host: str, port: int) -> None:
 def run(database_url: str, *, host: str, port: int, workers: int, attended: bool) -> None:
     """Run Granian until it is told to stop; ``attended`` by a clock and a worker of its own."""
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
@@ -80,6 +80,7 @@ def run(database_url: str, *, host: str, port: int, workers: int, attended: bool
         address=host,
         port=port,
         interface=Interfaces.WSGI,
+        http=HTTPModes.http1,  # else one that sends nothing is waited for, to see which it speaks
         workers=workers,
         blocking_threads=bodies.THREADS,
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN),
