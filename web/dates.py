@@ -19,7 +19,7 @@ def read(
     try:
         day, month, year = (int(text) for text in typed)
         return date(year, month, day), filled
-    except ValueError:
+    except (ValueError, OverflowError):
         return None, filled.wrong(name, f"{what[:1].upper()}{what[1:]} must be a real date.")
 
 

@@ -34,6 +34,7 @@ def protect(app: Flask) -> None:
                       WTF_CSRF_SSL_STRICT=False)  # fmt: skip
     _csrf.init_app(app)
     app.before_request(_ours)
+    app.before_request(_texts)
     app.before_request(_once)
     app.after_request(_remember)
     app.jinja_env.globals["form_token"] = form_token
@@ -64,6 +65,15 @@ def _ours() -> None:
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise Forbidden("This form was sent from another site.")
     _csrf.protect()
+
+
+def _texts() -> None:
+    """Raises ``BadRequest`` for the zero character, which PostgreSQL refuses in every text."""
+    sent = [request.path, *request.args.values()]
+    if _form():
+        sent += [text for texts in request.form.listvalues() for text in texts]
+    if "\0" in "".join(sent):
+        raise BadRequest("The request holds a zero character. Take it out and send it again.")
 
 
 def _once() -> ResponseReturnValue | None:

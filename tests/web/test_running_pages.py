@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import resource
 from pathlib import Path
@@ -17,7 +18,7 @@ from analysis import health
 from trials import jobs, lifecycle, registry
 from trials.contacts import batch
 from trials.definition import plan, toml
-from trials.errors import Invalid
+from trials.errors import Invalid, SignpostError
 from trials.online import service
 from trials.people.identifiers import Hasher
 from trials.store import migrate
@@ -258,6 +259,23 @@ def test_health_is_counted_by_a_job_and_shows_no_effect(client_as, store):
     panel = officer.get("/trials/healthy/health/panel")
     assert panel.headers["X-Over"] == "no"
     assert "Nobody takes part yet" in text(panel)
+    assert "could not note" not in text(panel)
+
+
+def test_health_says_that_refusals_were_not_noted(client_as, app, store, monkeypatch):
+    made(store, "unnoted", lifecycle.launch)
+    monkeypatch.setattr(app.extensions["online"].recorder, "lost", 7)
+    for path in ("/trials/unnoted/health", "/trials/unnoted/health/panel"):
+        assert "somebody was left out of a trial: 7 times" in text(client_as("officer").get(path))
+
+
+def test_a_small_gzip_that_unpacks_to_far_more_is_not_kept(tmp_path):
+    packed = io.BytesIO(gzip.compress(b"\n" * 3_000_000))
+    with pytest.raises(SignpostError, match="unpacks to more than 2 MB"):
+        uploads.keep(tmp_path, packed, "log.csv.gz", most=2 << 20)
+    assert list((tmp_path / "uploads").iterdir()) == []
+    packed.seek(0)
+    assert uploads.keep(tmp_path, packed, "log.csv.gz", most=4 << 20)
 
 
 def test_health_tells_who_asked_and_was_left_out_and_why(store):

@@ -6,11 +6,12 @@ import re
 
 import pytest
 from council import settings
-from signed import client_of
+from signed import client_of, hidden
 
-from web import security
+from web import dates, security
 from web.access import public
 from web.app import create_app
+from web.filled import Filled
 
 PATHS = {
     "/": 200,
@@ -251,3 +252,19 @@ def test_over_https_the_browser_is_told_to_stay_there(client):
     response = client.get("/", base_url="https://signpost.example")
     assert "max-age=" in response.headers["Strict-Transport-Security"]
     assert "Strict-Transport-Security" not in client.get("/").headers
+
+
+def test_a_zero_character_is_refused_wherever_it_stands(app):
+    """PostgreSQL takes it in no text; every store is asked for the same."""
+    client = client_of(app, "administrator")
+    form = hidden(client.get("/keys"))
+    for name in ("a\0b", "%00"):
+        answer = client.post("/keys", data={**form, "name": name, "scopes": "read"})
+        assert answer.status_code == (400 if "\0" in name else 200)
+    for path in ("/record?who=%00", "/trials/%00", "/jobs?about=a%00b"):
+        assert client.get(path).status_code == 400
+
+
+def test_a_day_of_any_number_is_a_real_date_or_none():
+    typed = {"due-day": "9" * 20, "due-month": "1", "due-year": "2026"}
+    assert dates.read(Filled(typed), "due", "the day")[1].problems["due"].endswith("real date.")

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 from typing import IO
 
+from trials.contacts import reading
 from trials.errors import NotFound, SignpostError
 
 KEPT_SECONDS = 24 * 3600
 _PIECE = 1 << 20
+_REMEDY = "split it, or import it on the server with 'signpost import'"
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -27,13 +29,15 @@ def keep(home: Path, stream: IO[bytes], name: str, *, most: int = 2 << 30) -> st
     """Write an upload to the private folder; answers the token that names it in a payload.
 
     Raises:
-        SignpostError: it is empty or larger than ``most`` bytes; nothing is kept.
+        SignpostError: it is empty, or larger than ``most`` bytes as sent or unpacked; nothing is
+            kept.
     """
     token = secrets.token_hex(16)
     folder = _private(home / "uploads" / token)
     path = folder / (_SAFE.sub("-", Path(name).name).strip(".-")[-80:] or "file.csv")
     try:
         _copy(stream, path, most)
+        _unpacks(path, most)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -47,11 +51,23 @@ def _copy(stream: IO[bytes], path: Path, most: int) -> None:
         while piece := stream.read(_PIECE):
             size += len(piece)
             if size > most:
-                remedy = "split it, or import it on the server with 'signpost import'"
-                raise SignpostError(f"the file is larger than {most >> 20:,} MB", remedy)
+                raise SignpostError(f"the file is larger than {most >> 20:,} MB", _REMEDY)
             file.write(piece)
     if not size:
         raise SignpostError("the file is empty", "choose the file again")
+
+
+def _unpacks(path: Path, most: int) -> None:
+    """Raises ``SignpostError`` for a gzip of which readers would find no end."""
+    with path.open("rb") as sent:
+        if sent.read(2) != reading.GZIP:
+            return
+    size = 0
+    with reading.opened(path) as stream, reading.told():
+        while piece := stream.read(_PIECE):
+            size += len(piece)
+            if size > most:
+                raise SignpostError(f"the file unpacks to more than {most >> 20:,} MB", _REMEDY)
 
 
 def path_of(home: Path, token: str) -> Path:

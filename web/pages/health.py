@@ -23,6 +23,7 @@ def index(key: str) -> str:
         key=key,
         title=record.definition.about.title,
         health=shown,
+        lost=_lost(),
         state=present.state_of(record.state),
         can_check=may(Permission.RUN_TRIALS),
     )
@@ -34,7 +35,8 @@ def panel(key: str) -> Response:
     """The part of that page that changes, for the page's own script."""
     _, shown = _read(key)
     response = Response(
-        render_template("pages/health_panel.html", health=shown, key=key), mimetype="text/html"
+        render_template("pages/health_panel.html", health=shown, key=key, lost=_lost()),
+        mimetype="text/html",
     )
     response.headers["X-Over"] = "yes" if shown.over else "no"
     return response
@@ -65,3 +67,9 @@ def _read(key: str) -> tuple[registry.TrialRecord, present_health.Health]:
     with store().read() as session:
         found, busy = present_health.latest(session, key)
     return record, present_health.health(record, found, result, busy=busy)
+
+
+def _lost() -> int:
+    """How often this process could not keep that somebody was left out of some trial."""
+    lost: int = current_app.extensions["online"].recorder.lost
+    return lost
