@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.estimates import Absent
+from analysis.estimates import Absent, Estimate
 from analysis.frequentist.arms import arm_means, arm_ratios
 from analysis.frequentist.counts import (
     negative_binomial,
@@ -255,3 +255,10 @@ def test_a_count_of_nothing_is_not_called_a_proportion():
     assert (
         "proportions" in named(Metric(key="rang", kind="proportion"), difference(table, 1)).method
     )
+
+
+def test_limits_beyond_the_largest_number_are_none():
+    """An end too large for a number is no limit: null in the result."""
+    told = Estimate(estimate=math.log(2), low=-1e3, high=1e3, se=0.5).exponentiated()
+    assert (told.estimate, told.se) == pytest.approx((2, 1))
+    assert (told.to_json()["low"], told.to_json()["high"]) == (0.0, None)
