@@ -189,12 +189,16 @@ def _redrawn(study: _Study, found: list[estimation.Contrast]) -> list[estimation
     if isinstance(table, Grouped):
         p |= redrawing.over_time(study.trial, table, seed=study.order.seed, sealed=study.sealed)
     none = Absent("no-draw", redrawing.why_none(study.trial))
+
+    def answer(c: estimation.Contrast) -> float | Absent:
+        found = p.get(c.arm, none)
+        if isinstance(found, Absent) and isinstance(c.difference, Absent):
+            return c.difference
+        return found
+
     return [
-        replace(c, randomisation_p=p.get(
-            c.arm, c.difference if isinstance(c.difference, Absent) else none))
-        if c.metric.role == "primary" else c
-        for c in found
-    ]  # fmt: skip
+        replace(c, randomisation_p=answer(c)) if c.metric.role == "primary" else c for c in found
+    ]
 
 
 def _answers(store: Store, study: _Study, tell: fitting.Tell | None) -> tuple[fitting.Answer, ...]:
