@@ -6,8 +6,8 @@ import runpy
 import sys
 
 BENCHMARKS = (
-    "assignment", "http", "lists", "contacts_import", "analysis_rows", "window_metric", "estimates",
-    "deflection_coverage", "capacity", "posterior", "pages",
+    "assignment", "http", "lists", "contacts_import", "analysis_rows", "window_metric", "window_store",
+    "estimates", "deflection_coverage", "capacity", "posterior", "pages",
 )  # fmt: skip
 
 for name in sys.argv[1:] or BENCHMARKS:
