@@ -28,7 +28,7 @@ FIRST = "It is in this mail for the first time."
 _TO_DO = {
     "scale": "Decide whether to roll it out: its case for scaling is ready to read.",
     "scale-with-conditions": "Decide whether to roll it out, and settle the conditions first.",
-    "extend": "Decide whether it runs for longer: it cannot be told yet.",
+    "extend": "Decide whether it runs for longer: the result is not clear yet.",
     "adapt": "Agree what to change before it is tested again.",
     "stop": "Record the decision to stop, and what was learned.",
 }

@@ -45,12 +45,16 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """Where the net present value turns, as one input moves and the others stay central."""
+    """Where the net present value turns, as one input moves and the others stay central.
+
+    ``pays`` says whether it is above £0 while every input is central.
+    """
 
     name: str
     unit: str
     central: float
     breaks_even: float | Absent
+    pays: bool
 
     def to_json(self) -> dict[str, Any]:
         """The threshold as data."""
@@ -88,11 +92,12 @@ def _bar(model: Model, a: Assumption) -> Bar:
 def thresholds(model: Model, names: Iterable[str] | None = None) -> tuple[Threshold, ...]:
     """The break-even value of the effect and of each uncertain assumption (or of ``names``)."""
     wanted = [n for n, a in model.assumptions.items() if a.has_range] if names is None else names
+    pays = float(model.npv_along(None, np.array([model.central_effect]))[0]) > 0
     effect = Threshold(
         name=EFFECT, unit="contacts per unit", central=model.central_effect,
-        breaks_even=_effect_threshold(model),
+        breaks_even=_effect_threshold(model), pays=pays,
     )  # fmt: skip
-    return (effect, *(_threshold(model, model.assumptions[name]) for name in wanted))
+    return (effect, *(_threshold(model, model.assumptions[name], pays=pays) for name in wanted))
 
 
 def _effect_threshold(model: Model) -> float | Absent:
@@ -102,13 +107,13 @@ def _effect_threshold(model: Model) -> float | Absent:
     )  # fmt: skip
 
 
-def _threshold(model: Model, a: Assumption) -> Threshold:
+def _threshold(model: Model, a: Assumption, *, pays: bool) -> Threshold:
     spec = SPECS[a.name]
     far = 100 * max(abs(a.value), abs(a.high or 0), 1.0) if math.isfinite(a.value) else 1200.0
     low, high = max(spec.minimum, -far), min(spec.maximum, far)
     start = min(a.value, high)
     at = _root(lambda at: model.npv_along(a.name, at), low, high, start=start)
-    return Threshold(name=a.name, unit=a.unit, central=a.value, breaks_even=at)
+    return Threshold(name=a.name, unit=a.unit, central=a.value, breaks_even=at, pays=pays)
 
 
 def _root(

@@ -172,7 +172,7 @@ def _queue(case: CaseForScaling) -> Section:
 
 
 def _doubts(case: CaseForScaling) -> Section:
-    paragraphs = [f"It would not pay if {_turning(t)}." for t in _turning_points(case)[:3]]
+    paragraphs = [*turning_points(case)[:3]]
     if not paragraphs:
         paragraphs = ["No one figure, moved alone, changes whether it pays."]
     bars = [
@@ -357,7 +357,7 @@ def bar_ends(bar: Bar) -> tuple[str, str, str, str]:
 
 
 def turning_points(case: CaseForScaling) -> tuple[str, ...]:
-    """What would have to be true for it not to pay, the nearest first."""
+    """What would have to be true for it not to pay after all, or to pay, the nearest first."""
     return tuple(_turning(t) for t in _turning_points(case))
 
 
@@ -399,12 +399,13 @@ def _distance(t: Threshold) -> float:
 def _turning(t: Threshold) -> str:
     at = t.breaks_even
     assert not isinstance(at, Absent)
+    pay = "It would not pay if" if t.pays else "It would pay if"
     word = "below" if at < t.central else "above"
     if t.name == EFFECT:
         size = numbered(significant(1000 * at), "contact")
-        return f"{_EFFECT_NAME} were {word} {size} per 1,000 people"
+        return f"{pay} {_EFFECT_NAME} were {word} {size} per 1,000 people."
     subject = _SUBJECTS.get(t.name) or _meaning(t.name)
-    return f"the {subject} were {word} {_figure(at, t.unit)}"
+    return f"{pay} the {subject} were {word} {_figure(at, t.unit)}."
 
 
 def _meaning(name: str) -> str:

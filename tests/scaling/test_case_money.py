@@ -478,6 +478,11 @@ def test_the_page_names_the_mechanism_the_doubts_and_the_defaults():
     text = json.dumps([s.to_json() for s in sections.values()], ensure_ascii=False)
     assert "officers' time only" in text
     assert "It would not pay if the net effect of the change were below" in text
+    losing = json.dumps(
+        [s.to_json() for s in summary(case(0.0001, sd=0.00001))], ensure_ascii=False
+    )
+    assert "It would pay if the net effect of the change were above" in losing
+    assert "It would not pay" not in losing
     assert "default" in text.lower()
     assert "nan" not in text.lower().replace("finance", "")
     finance = " ".join(legal_and_financial(found).paragraphs)

@@ -136,7 +136,7 @@ def _finance(m: Material) -> Iterator[Block]:
         yield Picture(svg(drawn), drawn.alt, drawn.title)
         yield Table(drawn.title, drawn.columns, drawn.rows)
     for line in words.turning_points(m.case)[:3]:
-        yield Text(f"It would not pay if {line}.")
+        yield Text(line)
     if rows := words.defaults_rows(m.case):
         yield Text(words.defaults_count(m.case))
         yield Table("Defaults used", ("Figure", "Default"), rows, small=True)
