@@ -38,10 +38,11 @@ def application():
 SERVE = """
 import sys
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
+from web.bodies import THREADS
 Granian(sys.argv[1], address="127.0.0.1", port=int(sys.argv[2]), interface=Interfaces.WSGI, workers=1,
-        blocking_threads=5, factory=True, log_level=LogLevels.warning).serve()
+        http=HTTPModes.http1, blocking_threads=THREADS, factory=True, log_level=LogLevels.error).serve()
 """
 UNITS = """
 local n = 0
