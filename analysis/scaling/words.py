@@ -343,8 +343,11 @@ def defaults_rows(case: CaseForScaling) -> tuple[tuple[str, str], ...]:
 
 
 def input_name(name: str, *, middle: bool = False) -> str:
-    """What an input of the case means; ``middle`` for the middle of a sentence."""
-    return _meaning(name) if middle else capital(_meaning(name))
+    """What an input of the case means; with its article in the ``middle`` of a sentence."""
+    if not middle:
+        return capital(_meaning(name))
+    meaning = _meaning(name)
+    return meaning if meaning.startswith(("the ", "how ", "what ")) else f"the {meaning}"
 
 
 def bar_ends(bar: Bar) -> tuple[str, str, str, str]:
