@@ -16,7 +16,8 @@ a control C, an arm T and a window W after the exposure, per person assigned:
   seldom established. No finite interval is free of that (Gleser & Hwang 1987), and a stricter rule
   picks luckier draws still. An interval that allows for having been picked is bounded only where
   gross, given that it passed at ``a/2``, is above 0 at ``a/2`` once more (Lee et al. 2016): at p
-  below ``a**2 / 2``. Where it is not, the leakage carries the note :data:`BARELY`.
+  below ``a**2 / 2``. Where it is not, the leakage carries its note,
+  :data:`~analysis.estimates.BARELY`.
 * **avoidable**: the same as net for the avoidable part of contacts. Not every contact is coded. The
   figure takes each arm's uncoded contacts to be as avoidable as its coded ones (delta method);
   ``avoidable_coded`` counts coded ones alone, and ``avoidable_bounds`` hold whatever the uncoded
@@ -39,16 +40,12 @@ from typing import Any
 import numpy as np
 
 from analysis.contrast import Contrast, compare
-from analysis.estimates import Absent, Estimate
+from analysis.estimates import BARELY, Absent, Estimate
 from analysis.joint import Joint
 from analysis.repeats import Followed, RepeatTable, repeat_matrix
 from analysis.tables import Floats
 from trials.contacts.agreement import Accuracy, NotKnown, corrected_count
 
-BARELY = (
-    "Gross is only just above nothing, and leakage is given only because it is: among such trials "
-    "its range holds the truth less often than it says."
-)
 CHANNEL, LINE, DAY, ON = "channel:", "line:", "day:", "on:"
 """Prefixes of the outcomes that count agent-handled contacts by channel, by line, up to a day and
 on a day."""

@@ -15,6 +15,12 @@ from scipy import special
 
 _LARGEST_LOG = math.log(sys.float_info.max)
 
+BARELY = (
+    "Gross is only just above nothing, and leakage is given only because it is: among such trials "
+    "its range holds the truth less often than it says."
+)
+"""A note of leakage, which those who only read results look for too."""
+
 
 def critical(level: float, df: float | None = None) -> float:
     """The two-sided critical value of t (``df``) or of the normal at a coverage of ``level``."""

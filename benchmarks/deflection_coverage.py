@@ -18,8 +18,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from analysis.deflection import BARELY, DeflectionTables, deflect
-from analysis.estimates import Absent, Estimate
+from analysis.deflection import DeflectionTables, deflect
+from analysis.estimates import BARELY, Absent, Estimate
 from analysis.joint import Joint
 from analysis.tables import Key
 from trials.simulate import wychbridge

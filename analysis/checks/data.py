@@ -92,10 +92,10 @@ def data_freshness(
     }
     if not silent and not late:
         oldest = max(age for age in ages.values() if age is not None)
-        return Check(
-            key="data-freshness", verdict="pass", details=details,
-            says=f"Every source is up to date; the slowest's latest record is {_age(oldest)} old.",
-        )  # fmt: skip
+        age = f"the slowest's latest record is {_age(oldest)} old"
+        reach = age if oldest else "they reach as far as the trial needs"
+        return Check(key="data-freshness", verdict="pass", details=details,
+                     says=f"Every source is up to date; {reach}.")  # fmt: skip
     parts = [f"{name} has sent nothing" for name in silent]
     parts += [f"{name} has sent nothing for {_age(age)}" for name, age in late.items()]
     return Check(
@@ -206,6 +206,8 @@ def _thin(
 
 def _age(age: timedelta) -> str:
     hours = age / timedelta(hours=1)
+    if hours < 1:
+        return "less than an hour"
     return counted(round(hours), "hour") if hours < 48 else counted(round(hours / 24), "day")
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.deflection import BARELY
-from analysis.estimates import Absent
+from analysis.estimates import BARELY, Absent
 from analysis.report.figures import (
     capital,
     counted,

@@ -216,7 +216,7 @@ def _unproven(found: Findings, rule: Rule) -> Recommendation:
             would_change=f"A probability of {rule.ship_if:.0%} or more, or of harm.",
         )  # fmt: skip
     waiting = (
-        "Carrying on would cost more than it is worth."
+        "More weeks would tell more, and would cost more than the answer is worth."
         if more is not None
         else "What more weeks would be worth is not known."
     )

@@ -11,8 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from analysis.deflection import BARELY
-from analysis.estimates import Absent
+from analysis.estimates import BARELY, Absent
 from analysis.scaling.decision import Guardrail, GuardrailVerdict, Rule
 from analysis.scaling.equity import GroupEffect
 from analysis.scaling.evidence import Check, CheckVerdict, EvidenceKind

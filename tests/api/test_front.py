@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_in_a_query_are_no_fault_of_ours(app, path):
     assert not status.startswith("5")
 
 
-@pytest.mark.parametrize("path", [f"/jobs/{2**31}", f"/people/{10**20}", "/trials/a%00b"])
-def test_numbers_and_names_that_no_database_keeps_are_no_pages(app, path):
+@pytest.mark.parametrize("path", [f"/jobs/{2**31}", f"/people/{10**20}"])
+def test_numbers_that_no_database_keeps_are_no_pages(app, path):
     assert app.test_client().get(path).status_code == 404
     assert app.test_client().get("/jobs/1").status_code == 303

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from analysis.contrast import compare
-from analysis.deflection import BARELY, DeflectionTables, deflect
-from analysis.estimates import Absent, Estimate
+from analysis.deflection import DeflectionTables, deflect
+from analysis.estimates import BARELY, Absent, Estimate
 from analysis.joint import Joint
 from analysis.repeats import RepeatTable
 from analysis.tables import Key

@@ -18,7 +18,7 @@ from sample import (
     variant,
 )
 
-from analysis.deflection import BARELY
+from analysis.estimates import BARELY
 from analysis.report import charts, method, phrases, words
 from analysis.report.comparison import contrasts
 from analysis.report.reading import guard, interval, rules_out_target, standing

@@ -312,7 +312,7 @@ def test_a_calendar_file_is_taken_once_and_says_which_trial_it_meets(client_as, 
     for new in (1, 0):
         fields = {**hidden(officer.get("/calendar")), "file": (io.BytesIO(ics), "bills.ics")}
         officer.post("/calendar", data=fields, content_type="multipart/form-data")
-        assert f"1 read, {new} new" in text(officer.get("/calendar"))
+        assert f"1 event read, {new} new" in text(officer.get("/calendar"))
     page = text(officer.get("/calendar?month=2026-04"))
     assert "10 April 2026 to 11 April 2026" in page
     assert "Touches a trial" in page
