@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -291,12 +292,26 @@ def once(name: str, folder: Path, *, many: bool) -> None:
     print(json.dumps({"seconds": seconds, "cpu": cpu, "mb": peak, "found": found}))
 
 
-def measured(name: str, folder: Path, *, many: bool, repeats: int) -> dict[str, Any]:
+def compared(
+    module: str, ways: Sequence[str], where: str, *, many: bool, repeats: int
+) -> None:  # fmt: skip
+    """Run these ways of a benchmark, tell the medians of each, and hold their figures together."""
+    answers = []
+    for way in ways:
+        found = _measured(module, way, where, many=many, repeats=repeats)
+        answers.append(found["found"])
+        print(f"  {'20 metrics' if many else '1 metric':<11}{way:<15}"
+              f"{found['seconds']:8.2f} s {found['cpu']:8.2f} s cpu "
+              f"{found['mb']:7,.0f} MB", flush=True)  # fmt: skip
+    assert all(answer == answers[0] for answer in answers), "the ways disagree"
+
+
+def _measured(module: str, way: str, where: str, *, many: bool, repeats: int) -> dict[str, Any]:
     """Medians over processes."""
     runs = []
     for _ in range(repeats):
-        words = [sys.executable, "-m", "benchmarks.window_metric", "--once", name, str(folder)]
-        done = subprocess.run([*words, *(["--many"] if many else [])], capture_output=True,
+        words = [sys.executable, "-m", module, "--once", way, where]
+        done = subprocess.run([*words, *(["--many"] if many else [])], stdout=subprocess.PIPE,
                               text=True, check=True)  # fmt: skip
         runs.append(json.loads(done.stdout))
     middle = {key: statistics.median(run[key] for run in runs) for key in ("seconds", "cpu", "mb")}
@@ -313,17 +328,12 @@ def compare(units: int, repeats: int, *, everything: bool) -> None:
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
         print(f"\n{units:,} units, {units * CONTACTS_A_UNIT:,} contacts, {size:,.0f} MB of Parquet, "
               f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
+        ways = [
+            way for way in WAYS
+            if everything or units <= MOST or way not in ("pandas", "whole reading")
+        ]  # fmt: skip
         for many in (False, True):
-            answers = []
-            for way in WAYS:
-                if way in ("pandas", "whole reading") and units > MOST and not everything:
-                    continue
-                found = measured(way, folder, many=many, repeats=repeats)
-                answers.append(found["found"])
-                print(f"  {'20 metrics' if many else '1 metric':<11}{way:<15}"
-                      f"{found['seconds']:8.2f} s {found['cpu']:8.2f} s cpu "
-                      f"{found['mb']:7,.0f} MB", flush=True)  # fmt: skip
-            assert all(answer == answers[0] for answer in answers), "the ways disagree"
+            compared("benchmarks.window_metric", ways, name, many=many, repeats=repeats)
 
 
 def main() -> None:

@@ -25,7 +25,6 @@ import argparse
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,7 @@ from benchmarks.window_metric import (
     DAY,
     _numbered,
     _sums,
+    compared,
     known,
     make,
     metrics,
@@ -263,18 +263,6 @@ def _server() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def measured(name: str, url: str, *, many: bool, repeats: int) -> dict[str, Any]:
-    """Medians over processes."""
-    runs = []
-    for _ in range(repeats):
-        words = [sys.executable, "-m", "benchmarks.window_store", "--once", name, url]
-        done = subprocess.run([*words, *(["--many"] if many else [])], stdout=subprocess.PIPE,
-                              text=True, check=True)  # fmt: skip
-        runs.append(json.loads(done.stdout))
-    middle = {key: statistics.median(run[key] for run in runs) for key in ("seconds", "cpu", "mb")}
-    return {**middle, "found": runs[0]["found"]}
-
-
 def compare(server: str | None, units: int, repeats: int) -> None:
     """Every way at one size, its figures held against each other."""
     with fresh(server) as store:
@@ -285,16 +273,8 @@ def compare(server: str | None, units: int, repeats: int) -> None:
         print(f"\n{store.dialect}, {units:,} units, {units * CONTACTS_A_UNIT:,} contacts, "
               f"load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
         for many in (False, True):
-            answers = []
-            for way in WAYS:
-                if way == "one query" and not many:
-                    continue
-                found = measured(way, url, many=many, repeats=repeats)
-                answers.append(found["found"])
-                print(f"  {'20 metrics' if many else '1 metric':<11}{way:<15}"
-                      f"{found['seconds']:8.2f} s {found['cpu']:8.2f} s cpu "
-                      f"{found['mb']:7,.0f} MB", flush=True)  # fmt: skip
-            assert all(answer == answers[0] for answer in answers), "the ways disagree"
+            ways = [way for way in WAYS if many or way != "one query"]
+            compared("benchmarks.window_store", ways, url, many=many, repeats=repeats)
 
 
 def main() -> None:
